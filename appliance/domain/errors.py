@@ -1,0 +1,82 @@
+"""Every error of ours, drawn as one tree.
+
+    NightjarError
+      StartError               the program cannot start: said in one line, exit code 2
+      CameraError              the camera or its driver failed; the next exposure may work
+        FitsError              a frame's bytes are not a frame we can read
+      StoreError               the data folder or its database failed
+        DiskFullError          there is no room for what should be written
+      SettingsError            settings were refused; holds every problem with its path
+      SecurityError            a secret, key or certificate failed
+        VaultError             a sealed secret cannot be opened
+        RefusedError           a name, password, code or token was refused; says nothing more
+        ThrottledError         too many tries; says how long to wait
+      InputError               something a person or peer sent is not usable; says what to do
+"""
+
+from dataclasses import dataclass
+
+
+class NightjarError(Exception):
+    """Root of every error that this program raises on purpose."""
+
+
+class StartError(NightjarError):
+    """The program cannot start; the message is the one line shown."""
+
+
+class CameraError(NightjarError):
+    """The camera or its driver failed."""
+
+
+class FitsError(CameraError):
+    """Bytes from a camera or a file are not a frame that can be read."""
+
+
+class StoreError(NightjarError):
+    """The data folder or its database failed."""
+
+
+class DiskFullError(StoreError):
+    """There is no room for what should be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in what somebody entered."""
+
+    path: str
+    """Dotted path of the field, for instance `site.latitude_deg`."""
+    message: str
+
+
+class SettingsError(NightjarError):
+    """Settings were refused; `problems` names every reason, not only the first."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{p.path}: {p.message}" for p in problems))
+        self.problems = problems
+
+
+class SecurityError(NightjarError):
+    """A secret, key or certificate failed."""
+
+
+class VaultError(SecurityError):
+    """A sealed secret cannot be opened."""
+
+
+class RefusedError(SecurityError):
+    """A name, password, code or token was refused; the reason is not told."""
+
+
+class ThrottledError(SecurityError):
+    """Too many tries; try again after `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"too many tries: try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+class InputError(NightjarError):
+    """Something that a person or a peer sent is not usable; the message says what to do."""

@@ -1,0 +1,167 @@
+"""Every setting, written once: type, default, bounds, unit and help; forms, checks, manual and redaction read it here."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+VERSION = 1
+"""Number of the schema; a change of meaning adds a step to `migrate.py` and one here."""
+
+
+def _setting(default: Any, title: str, help_: str, *, unit: str = "", **bounds: Any) -> Any:  # noqa: ANN401 - a field's default has any type
+    return Field(default, title=title, description=help_, json_schema_extra={"unit": unit}, **bounds)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("is not the name of a time zone; write it like Europe/Vienna or UTC") from error
+    return name
+
+
+ZoneName = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and it refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Site(Section):
+    """Where the camera stands."""
+
+    name: str = _setting("My sky", "Name", "Shown on pictures and in the panel.", max_length=60)
+    latitude_deg: float | None = _setting(
+        None, "Latitude", "North is positive. Sun and moon, day and night follow from it.", unit="°", ge=-90, le=90
+    )
+    longitude_deg: float | None = _setting(None, "Longitude", "East is positive.", unit="°", ge=-180, le=180)
+    elevation_m: float = _setting(0.0, "Elevation", "Height above the sea.", unit="m", ge=-500, le=9000)
+    timezone: ZoneName = _setting(
+        "UTC", "Time zone", "For instance Europe/Vienna. A night runs from noon to noon in this zone; labels show its time."
+    )
+
+
+class Transport(StrEnum):
+    """How the INDI server is reached."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+class Camera(Section):
+    """Which camera, and how it exposes."""
+
+    device: str = _setting(
+        "", "Device", "Name of the INDI device, for instance CCD Simulator. Empty: the first camera found.", max_length=64
+    )
+    transport: Transport = _setting(
+        Transport.LOCAL, "INDI server", "local: the one that this appliance runs. remote: one on another machine."
+    )
+    remote_host: str = _setting(
+        "", "Remote host", "Name or address of the remote INDI server. Its traffic is not encrypted.",
+        max_length=253, pattern=r"^[A-Za-z0-9._:-]*$",
+    )  # fmt: skip
+    remote_port: int = _setting(7624, "Remote port", "Port of the remote INDI server.", ge=1, le=65535)
+    period_s: float = _setting(
+        15.0, "Time between frames", "From one start of exposure to the next. 0: as fast as the camera can.", unit="s", ge=0, le=3600
+    )
+    is_automatic: bool = _setting(True, "Automatic exposure", "Follow the brightness of the sky.")
+    duration_s: float = _setting(1.0, "Fixed exposure", "Used while automatic exposure is off.", unit="s", ge=0.00001, le=600)
+    gain: float = _setting(0.0, "Fixed gain", "Used while automatic exposure is off; in the driver's own units.", ge=0, le=10000)
+    duration_min_s: float = _setting(0.00005, "Shortest exposure", "Automatic exposure stays above.", unit="s", ge=0.000001, le=60)
+    duration_max_s: float = _setting(14.0, "Longest exposure", "Automatic exposure stays below.", unit="s", ge=0.001, le=600)
+    gain_min: float = _setting(0.0, "Lowest gain", "By day, and until the longest exposure is not enough.", ge=0, le=10000)
+    gain_max: float = _setting(100.0, "Highest gain", "Used after the longest exposure is not enough.", ge=0, le=10000)
+    target_mean: float = _setting(
+        0.22, "Wanted brightness by day", "Mean of the frame as a share of full scale.", ge=0.02, le=0.8
+    )
+    target_mean_night: float = _setting(
+        0.06, "Wanted brightness at night", "Mean of the frame as a share of full scale.", ge=0.005, le=0.8
+    )
+    binning: int = _setting(1, "Binning", "Pixels joined in each direction.", ge=1, le=8)
+    offset_adu: int | None = _setting(None, "Offset", "The driver's offset; empty leaves it as it is.", unit="ADU", ge=0, le=10000)
+
+
+class Rotation(StrEnum):
+    """How far a picture is turned, clockwise."""
+
+    NONE = "0"
+    RIGHT = "90"
+    HALF = "180"
+    LEFT = "270"
+
+
+class Image(Section):
+    """How a frame becomes a picture."""
+
+    bias_adu: int = _setting(0, "Bias level", "Constant that the camera adds to every pixel, on the 16-bit scale.", unit="ADU", ge=0, le=20000)
+    black_sigma: float = _setting(
+        2.8, "Black point", "How many deviations below the median of the sky turns black. Larger is brighter and flatter.", unit="σ", ge=0, le=10
+    )
+    target_background: float = _setting(
+        0.2, "Sky brightness in the picture", "Where the stretch puts the median of the sky, from black 0 to white 1.", ge=0.02, le=0.8
+    )
+    stretch: bool = _setting(True, "Stretch", "Brighten the night sky. Off: linear values, scaled by 1/256.")
+    red_gain: float = _setting(1.0, "Red", "Factor on red before the stretch.", ge=0.2, le=5)
+    blue_gain: float = _setting(1.0, "Blue", "Factor on blue before the stretch.", ge=0.2, le=5)
+    auto_white_balance: bool = _setting(True, "Automatic white balance", "Make the sky's background grey; the two factors come on top.")
+    flip_horizontal: bool = _setting(False, "Mirror left and right", "For east on the left, as seen when looking up.")
+    flip_vertical: bool = _setting(False, "Mirror top and bottom", "Turn the picture over.")
+    rotation: Rotation = _setting(Rotation.NONE, "Turn", "Clockwise, after mirroring.", unit="°")
+    mask_radius: float = _setting(
+        1.0, "Radius of the sky", "As a share of half the shorter side; what lies outside is not measured.", ge=0.1, le=2
+    )
+    mask_darkens: bool = _setting(False, "Black outside the sky", "Paint what lies outside the radius black.")
+    label: str = _setting(
+        "{site}  {time}\n{exposure}  gain {gain}  {temperature}", "Label",
+        "Text on the picture; empty for none. Words in braces: site, time, date, exposure, gain, temperature, mean, stars, sqm.",
+        max_length=400,
+    )  # fmt: skip
+    label_size: float = _setting(1.0, "Label size", "Factor on the height of the letters.", ge=0.3, le=5)
+    jpeg_quality: int = _setting(90, "JPEG quality", "90 looks like the original.", ge=40, le=100)
+    sqm_zero_point: float | None = _setting(
+        None, "SQM zero point", "Magnitude of one ADU per second and square arc-second at the lowest gain; empty: no SQM.", unit="mag", ge=0, le=40
+    )
+    pixel_scale_arcsec: float = _setting(
+        600.0, "Pixel scale", "Size of a pixel at the zenith, for SQM.", unit="″", ge=1, le=10000
+    )
+
+
+class Night(Section):
+    """When night begins and ends."""
+
+    sun_altitude_deg: float = _setting(
+        -6.0, "Sun altitude", "Below this it is night: frames count stars and enter star trails.", unit="°", ge=-18, le=6
+    )
+    star_trail: bool = _setting(True, "Star trail", "Grow a star trail through the night.")
+    keogram: bool = _setting(True, "Keogram", "Grow a keogram through the night.")
+
+
+class Retention(Section):
+    """How long pictures are kept."""
+
+    days: int = _setting(30, "Keep pictures", "Older nights are removed. 0 keeps them until the disk fills.", unit="days", ge=0, le=36500)
+    reserve_mib: int = _setting(512, "Keep free", "The oldest nights are removed when less is free.", unit="MiB", ge=32, le=1_000_000)
+
+
+class Web(Section):
+    """The panel."""
+
+    public_pictures: bool = _setting(False, "Public pictures", "Show live view and gallery to everybody on the network, without a login.")
+    session_idle_minutes: int = _setting(720, "Log out after idling", "A session without a request ends after this.", unit="min", ge=5, le=43200)
+    session_days: int = _setting(30, "Log out after", "A session ends after this, used or not.", unit="days", ge=1, le=365)
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    site: Site = Field(default_factory=Site, title="Site")
+    camera: Camera = Field(default_factory=Camera, title="Camera")
+    image: Image = Field(default_factory=Image, title="Image")
+    night: Night = Field(default_factory=Night, title="Night")
+    retention: Retention = Field(default_factory=Retention, title="Retention")
+    web: Web = Field(default_factory=Web, title="Panel")

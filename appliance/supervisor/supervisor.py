@@ -1,0 +1,120 @@
+"""The supervisor: owns every worker, watches heart-beats and memory, stops all in order."""
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from appliance.domain.health import WorkerHealth
+from appliance.supervisor.channels import Mailbox
+from appliance.supervisor.health import HealthBoard
+from appliance.supervisor.notify import Notifier
+from appliance.supervisor.worker import Worker, WorkerSpec
+
+log = logging.getLogger(__name__)
+
+STUCK_AFTER_S = 45.0
+START_DEADLINE_S = 30.0
+"""READY is said at the latest after this, also where a service does not open."""
+STOP_DEADLINE_S = 8.0
+EXIT_SICK = 70
+"""A thread hung or memory ran away: the process cannot heal itself, whoever started it starts it again."""
+
+
+def used_memory_bytes() -> int:
+    """Return the resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Supervisor:
+    """Starts workers in the given order, watches them, and joins them in reverse order."""
+
+    def __init__(
+        self,
+        specs: Sequence[WorkerSpec],
+        mailboxes: Sequence[Mailbox[object]],
+        board: HealthBoard,
+        notifier: Notifier,
+        *,
+        memory_limit_bytes: int,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._board, self._notifier = board, notifier
+        self._memory_limit_bytes = memory_limit_bytes
+        self._on_ready = on_ready
+        self._stopping = threading.Event()
+        self._mailboxes = tuple(mailboxes)
+        self._workers = [Worker(spec, board, self._stopping) for spec in specs]
+        board.watch(self._workers_health, lambda: tuple(box.health for box in self._mailboxes))
+
+    def request_stop(self) -> None:
+        """Ask for an orderly stop; `run` returns soon after."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Run until a stop is asked for and return the exit code; ends the process itself where a thread hangs."""
+        self._take_signals()
+        for worker in self._workers:
+            worker.start()
+        started_at, is_ready = time.monotonic(), False
+        while not self._stopping.wait(0.1 if not is_ready else 1.0):
+            if not is_ready and (self._all_opened() or time.monotonic() - started_at > START_DEADLINE_S):
+                is_ready = True
+                self._board.mark_started()
+                self._notifier.ready()
+                self._on_ready()
+            self._check()
+            self._notifier.alive(self._status_line())
+        return self._stop()
+
+    def _take_signals(self) -> None:
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self._stopping.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+
+    def _workers_health(self) -> tuple[WorkerHealth, ...]:
+        return tuple(worker.health for worker in self._workers)
+
+    def _all_opened(self) -> bool:
+        return all(worker.opened.is_set() for worker in self._workers)
+
+    def _status_line(self) -> str:
+        issues = self._board.issues
+        return f"{self._board.status}: {issues[0].title}" if issues else self._board.status
+
+    def _check(self) -> None:
+        for worker in self._workers:
+            if worker.beat_age_s > STUCK_AFTER_S:
+                end_sick(f"worker {worker.spec.name} gave no sign for {worker.beat_age_s:.0f} s")
+            if not worker.is_alive and not self._stopping.is_set():
+                end_sick(f"the thread of worker {worker.spec.name} ended")
+        used = used_memory_bytes()
+        if used > self._memory_limit_bytes:
+            end_sick(f"memory ran away: {used >> 20} MiB used, the limit is {self._memory_limit_bytes >> 20} MiB")
+
+    def _stop(self) -> int:
+        self._notifier.stopping()
+        log.info("stopping")
+        deadline = time.monotonic() + STOP_DEADLINE_S
+        late = [w.spec.name for w in reversed(self._workers) if not w.join(max(0.1, deadline - time.monotonic()))]
+        if late:
+            log.error("these workers did not stop in %.0f s: %s", STOP_DEADLINE_S, ", ".join(late))
+            return EXIT_SICK
+        log.info("stopped")
+        return 0
+
+
+def end_sick(reason: str) -> None:
+    """Write why and where every thread stands to stderr, and end the process at once with code 70."""
+    log.critical("ending with code %d: %s", EXIT_SICK, reason)
+    sys.stderr.flush()
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(EXIT_SICK)
