@@ -78,7 +78,7 @@ make_environment() (
                 print("uv==" + uv["version"], *("--hash=" + wheel["hash"] for wheel in uv["wheels"]))' "$here/uv.lock")
     fi
     say "installing what uv.lock names"
-    UV_PROJECT_ENVIRONMENT=$venv "$venv/bin/uv" sync --quiet --frozen --no-python-downloads --project "$here" 9<&-
+    UV_PROJECT_ENVIRONMENT=$venv "$venv/bin/uv" sync --quiet --frozen --system-certs --no-python-downloads --project "$here" 9<&-
     echo "$here" >"$(echo "$venv"/lib/python3.*/site-packages)/nightjar.pth"  # importable from any folder, also in children
     environment_key >"$venv/key"
 )
@@ -117,7 +117,7 @@ unit_files() { git ls-files 'rootfs-overlay/*.service' 'rootfs-overlay/*.socket'
 
 advisories() {
     local report code=0
-    report=$(UV_HTTP_RETRIES=0 "$venv/bin/uv" audit --frozen --preview-features audit-command --no-progress 2>&1) || code=$?
+    report=$(UV_HTTP_RETRIES=0 "$venv/bin/uv" audit --frozen --system-certs --preview-features audit-command --no-progress 2>&1) || code=$?
     case $code:$report in
         0:*) say "no known vulnerability in what uv.lock names" ;;
         2:*"error sending request"*) say "not checked: no advisory source is reachable" && return 0 ;;

@@ -1,0 +1,1 @@
+"""The tests of Nightjar; see README.md here."""
