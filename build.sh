@@ -144,7 +144,8 @@ check() {
 
 bench() {
     set_up "${run_packages[@]}"
-    exec "$venv/bin/python" -P "$here/tests/bench" "$@"
+    cd "$here"
+    exec "$venv/bin/python" -m tests.bench "$@"
 }
 
 case ${1:-} in
