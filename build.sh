@@ -17,8 +17,7 @@ usage: ./build.sh VERB
   test [PATH…]        run the tests, all or those under PATH (from the repository's root), with coverage
   check               look at the source: format, lint, types, layers, dead code, shell, units, advisories
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
-  image, image-test, bundle, keys
-                      make and try the image for the card, and its updates
+  image, image-test, bundle, keys    not built yet
 END
 }
 
@@ -47,10 +46,9 @@ need_packages() {  # PACKAGE…
 find_python() {
     local candidate
     for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
-        if "$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-            command -v -- "$candidate"
-            return
-        fi
+        "$candidate" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || continue
+        command -v -- "$candidate"
+        return
     done
     fail "needs Python 3.11, 3.12 or 3.13; python3 here is $(python3 -V 2>&1 || true)"
 }
@@ -101,10 +99,7 @@ run_tests() {
     exec "$venv/bin/python" -m pytest --cov --cov-report=term:skip-covered "$@"
 }
 
-step() {  # NAME COMMAND…
-    say "check: $1"
-    "${@:2}" || failed+=("$1")
-}
+step() { say "check: $1"; "${@:2}" || failed+=("$1"); }  # NAME COMMAND…
 
 with_files() {  # COMMAND…; appends the file names that it reads, and does nothing without any
     local files
@@ -134,7 +129,7 @@ check() {
     step lint "$venv/bin/ruff" check
     step types "$venv/bin/mypy"
     step layers "$venv/bin/lint-imports"
-    step "dead code" "$venv/bin/vulture"
+    step "dead code" "$venv/bin/python" .ci/dead_code.py
     step shell with_files shellcheck < <(shell_files)
     step units with_files systemd-analyze verify --man=no < <(unit_files)
     step advisories advisories

@@ -1,7 +1,8 @@
 """`./build.sh bench`: what one 12-megapixel frame costs, against the JPEG encoding that nobody can do without.
 
 `develop` runs in a process of its own, as a user would run it, so that its memory is its own. The yardstick, simplejpeg at
-quality 90, encodes the very picture that came out, in the same run, before and after: a machine that is slow today is slow for both.
+quality 90, encodes the very picture that came out, in the same run, before and after: a machine that is slow today is slow
+for both.
 """
 
 import argparse
