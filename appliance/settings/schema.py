@@ -1,17 +1,24 @@
 """Every setting, written once: type, default, bounds, unit and help; forms, checks, manual and redaction read it here."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 VERSION = 1
 """Number of the schema; a change of meaning adds a step to `migrate.py` and one here."""
 
 
-def _setting(default: Any, title: str, help_: str, *, unit: str = "", **bounds: Any) -> Any:  # noqa: ANN401 - a field's default has any type
-    return Field(default, title=title, description=help_, json_schema_extra={"unit": unit}, **bounds)
+def _setting(default: Any, title: str, help_: str, *, unit: str = "", kind: str = "", **bounds: Any) -> Any:  # noqa: ANN401 - a field's default has any type
+    """Return a field; `kind` says what a form draws where the type does not."""
+    return Field(default, title=title, description=help_, json_schema_extra={"unit": unit, "kind": kind}, **bounds)
+
+
+def _misfit(field: str, message: str) -> PydanticCustomError:
+    """Return the error of a check over a whole section, about one of its fields."""
+    return PydanticCustomError("misfit", "{message}", {"field": field, "message": message})
 
 
 def _known_zone(name: str) -> str:
@@ -30,6 +37,13 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*")
+    @classmethod
+    def _no_control_characters(cls, value: object) -> object:
+        if isinstance(value, str) and not value.replace("\n", "").isprintable():
+            raise ValueError("holds characters that cannot be shown")
+        return value
+
 
 class Site(Section):
     """Where the camera stands."""
@@ -41,8 +55,16 @@ class Site(Section):
     longitude_deg: float | None = _setting(None, "Longitude", "East is positive.", unit="°", ge=-180, le=180)
     elevation_m: float = _setting(0.0, "Elevation", "Height above the sea.", unit="m", ge=-500, le=9000)
     timezone: ZoneName = _setting(
-        "UTC", "Time zone", "For instance Europe/Vienna. A night runs from noon to noon in this zone; labels show its time."
-    )
+        "UTC", "Time zone", "For instance Europe/Vienna. A night runs from noon to noon in this zone; labels show its time.",
+        kind="zone",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.latitude_deg is None) != (self.longitude_deg is None):
+            missing = "latitude_deg" if self.latitude_deg is None else "longitude_deg"
+            raise _misfit(missing, "is needed too: give latitude and longitude, or neither")
+        return self
 
 
 class Transport(StrEnum):
@@ -67,12 +89,19 @@ class Camera(Section):
     )  # fmt: skip
     remote_port: int = _setting(7624, "Remote port", "Port of the remote INDI server.", ge=1, le=65535)
     period_s: float = _setting(
-        15.0, "Time between frames", "From one start of exposure to the next. 0: as fast as the camera can.", unit="s", ge=0, le=3600
+        15.0,
+        "Time between frames",
+        "From one start of exposure to the next. 0: as fast as the camera can.",
+        unit="s",
+        ge=0,
+        le=3600,
     )
     is_automatic: bool = _setting(True, "Automatic exposure", "Follow the brightness of the sky.")
     duration_s: float = _setting(1.0, "Fixed exposure", "Used while automatic exposure is off.", unit="s", ge=0.00001, le=600)
     gain: float = _setting(0.0, "Fixed gain", "Used while automatic exposure is off; in the driver's own units.", ge=0, le=10000)
-    duration_min_s: float = _setting(0.00005, "Shortest exposure", "Automatic exposure stays above.", unit="s", ge=0.000001, le=60)
+    duration_min_s: float = _setting(
+        0.00005, "Shortest exposure", "Automatic exposure stays above.", unit="s", ge=0.000001, le=60
+    )
     duration_max_s: float = _setting(14.0, "Longest exposure", "Automatic exposure stays below.", unit="s", ge=0.001, le=600)
     gain_min: float = _setting(0.0, "Lowest gain", "By day, and until the longest exposure is not enough.", ge=0, le=10000)
     gain_max: float = _setting(100.0, "Highest gain", "Used after the longest exposure is not enough.", ge=0, le=10000)
@@ -83,7 +112,19 @@ class Camera(Section):
         0.06, "Wanted brightness at night", "Mean of the frame as a share of full scale.", ge=0.005, le=0.8
     )
     binning: int = _setting(1, "Binning", "Pixels joined in each direction.", ge=1, le=8)
-    offset_adu: int | None = _setting(None, "Offset", "The driver's offset; empty leaves it as it is.", unit="ADU", ge=0, le=10000)
+    offset_adu: int | None = _setting(
+        None, "Offset", "The driver's offset; empty leaves it as it is.", unit="ADU", ge=0, le=10000
+    )
+
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> Self:
+        if self.duration_min_s > self.duration_max_s:
+            raise _misfit("duration_min_s", f"must not be longer than the longest exposure, {self.duration_max_s:g} s")
+        if self.gain_min > self.gain_max:
+            raise _misfit("gain_min", f"must not be higher than the highest gain, {self.gain_max:g}")
+        if self.transport is Transport.REMOTE and not self.remote_host:
+            raise _misfit("remote_host", "is needed for a remote INDI server")
+        return self
 
 
 class Rotation(StrEnum):
@@ -98,17 +139,30 @@ class Rotation(StrEnum):
 class Image(Section):
     """How a frame becomes a picture."""
 
-    bias_adu: int = _setting(0, "Bias level", "Constant that the camera adds to every pixel, on the 16-bit scale.", unit="ADU", ge=0, le=20000)
+    bias_adu: int = _setting(
+        0, "Bias level", "Constant that the camera adds to every pixel, on the 16-bit scale.", unit="ADU", ge=0, le=20000
+    )
     black_sigma: float = _setting(
-        2.8, "Black point", "How many deviations below the median of the sky turns black. Larger is brighter and flatter.", unit="σ", ge=0, le=10
+        2.8,
+        "Black point",
+        "How many deviations below the median of the sky turns black. Larger is brighter and flatter.",
+        unit="σ",
+        ge=0,
+        le=10,
     )
     target_background: float = _setting(
-        0.2, "Sky brightness in the picture", "Where the stretch puts the median of the sky, from black 0 to white 1.", ge=0.02, le=0.8
+        0.2,
+        "Sky brightness in the picture",
+        "Where the stretch puts the median of the sky, from black 0 to white 1.",
+        ge=0.02,
+        le=0.8,
     )
     stretch: bool = _setting(True, "Stretch", "Brighten the night sky. Off: linear values, scaled by 1/256.")
     red_gain: float = _setting(1.0, "Red", "Factor on red before the stretch.", ge=0.2, le=5)
     blue_gain: float = _setting(1.0, "Blue", "Factor on blue before the stretch.", ge=0.2, le=5)
-    auto_white_balance: bool = _setting(True, "Automatic white balance", "Make the sky's background grey; the two factors come on top.")
+    auto_white_balance: bool = _setting(
+        True, "Automatic white balance", "Make the sky's background grey; the two factors come on top."
+    )
     flip_horizontal: bool = _setting(False, "Mirror left and right", "For east on the left, as seen when looking up.")
     flip_vertical: bool = _setting(False, "Mirror top and bottom", "Turn the picture over.")
     rotation: Rotation = _setting(Rotation.NONE, "Turn", "Clockwise, after mirroring.", unit="°")
@@ -119,12 +173,17 @@ class Image(Section):
     label: str = _setting(
         "{site}  {time}\n{exposure}  gain {gain}  {temperature}", "Label",
         "Text on the picture; empty for none. Words in braces: site, time, date, exposure, gain, temperature, mean, stars, sqm.",
-        max_length=400,
+        max_length=400, kind="longtext",
     )  # fmt: skip
     label_size: float = _setting(1.0, "Label size", "Factor on the height of the letters.", ge=0.3, le=5)
     jpeg_quality: int = _setting(90, "JPEG quality", "90 looks like the original.", ge=40, le=100)
     sqm_zero_point: float | None = _setting(
-        None, "SQM zero point", "Magnitude of one ADU per second and square arc-second at the lowest gain; empty: no SQM.", unit="mag", ge=0, le=40
+        None,
+        "SQM zero point",
+        "Magnitude of one ADU per second and square arc-second at the lowest gain; empty: no SQM.",
+        unit="mag",
+        ge=0,
+        le=40,
     )
     pixel_scale_arcsec: float = _setting(
         600.0, "Pixel scale", "Size of a pixel at the zenith, for SQM.", unit="″", ge=1, le=10000
@@ -144,15 +203,23 @@ class Night(Section):
 class Retention(Section):
     """How long pictures are kept."""
 
-    days: int = _setting(30, "Keep pictures", "Older nights are removed. 0 keeps them until the disk fills.", unit="days", ge=0, le=36500)
-    reserve_mib: int = _setting(512, "Keep free", "The oldest nights are removed when less is free.", unit="MiB", ge=32, le=1_000_000)
+    days: int = _setting(
+        30, "Keep pictures", "Older nights are removed. 0 keeps them until the disk fills.", unit="days", ge=0, le=36500
+    )
+    reserve_mib: int = _setting(
+        512, "Keep free", "The oldest nights are removed when less is free.", unit="MiB", ge=32, le=1_000_000
+    )
 
 
 class Web(Section):
     """The panel."""
 
-    public_pictures: bool = _setting(False, "Public pictures", "Show live view and gallery to everybody on the network, without a login.")
-    session_idle_minutes: int = _setting(720, "Log out after idling", "A session without a request ends after this.", unit="min", ge=5, le=43200)
+    public_pictures: bool = _setting(
+        False, "Public pictures", "Show live view and gallery to everybody on the network, without a login."
+    )
+    session_idle_minutes: int = _setting(
+        720, "Log out after idling", "A session without a request ends after this.", unit="min", ge=5, le=43200
+    )
     session_days: int = _setting(30, "Log out after", "A session ends after this, used or not.", unit="days", ge=1, le=365)
 
 

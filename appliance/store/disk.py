@@ -1,0 +1,98 @@
+"""Bytes to disk and back so that a power cut leaves the old file or the new one, never half of one."""
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from appliance.domain.errors import DiskFullError, StoreError
+
+PART = ".part"
+"""What the names of temporary files end in."""
+_FULL_BELOW = 256 << 10
+
+
+def store_error(error: OSError, doing: str) -> StoreError:
+    """Return our word for an error of the system."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"{doing}: no room left")
+    return StoreError(f"{doing}: {error.strerror or error}")
+
+
+def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, mode: int = 0o600) -> None:
+    """Write a file under a temporary name, force it to disk, then give it its name.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no room; nothing is left behind.
+    StoreError
+        If the system refuses for another reason.
+    """
+    try:
+        try:
+            _write_synced(part, data, mode)
+            part.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise store_error(error, f"cannot write {path.name}") from error
+
+
+def _write_synced(part: Path, data: bytes | memoryview, mode: int) -> None:
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+        os.fsync(descriptor)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file atomically, without holding it in memory."""
+    part = target.with_name(target.name + PART)
+    try:
+        with source.open("rb") as reader, part.open("wb") as writer:
+            part.chmod(0o600)
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            writer.flush()
+            os.fsync(writer.fileno())
+        part.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise store_error(error, f"cannot copy {source.name}") from error
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's content to disk."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Force a folder's names to disk."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes can still be written below a folder by this user."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether there is no room worth the name."""
+    return free_bytes(folder) < _FULL_BELOW

@@ -1,0 +1,49 @@
+"""Products of a night: keogram, star trail and films, and the state from which the next frame lets them grow."""
+
+from pathlib import Path
+
+from appliance.domain.errors import StoreError
+from appliance.domain.night import NightId
+from appliance.store.files import DataFolder
+
+NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "startrail.mp4", "keogram.npy", "startrail.npy"})
+"""Every product; the `.npy` files hold what the pipeline goes on from after a restart."""
+
+
+class ProductStore:
+    """The `products/` folder of each night; a product is replaced whole or not at all."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+
+    def path(self, night: NightId, name: str) -> Path:
+        """Return where a product lies or would lie.
+
+        Raises
+        ------
+        StoreError
+            If there is no product of that name.
+        """
+        return self._folder.path_of(_relative(night, name))
+
+    def write(self, night: NightId, name: str, data: bytes | memoryview) -> Path:
+        """Write a product over the one before."""
+        return self._folder.write_atomic(_relative(night, name), data)
+
+    def read(self, night: NightId, name: str) -> bytes | None:
+        """Return a product, or None where there is none yet."""
+        return self._folder.read(_relative(night, name))
+
+    def remove(self, night: NightId, name: str) -> bool:
+        """Remove a product; return whether there was one."""
+        return self._folder.remove(_relative(night, name))
+
+    def names(self, night: NightId) -> tuple[str, ...]:
+        """Return the names of the products that a night has."""
+        return tuple(sorted(name for name in NAMES if self.path(night, name).is_file()))
+
+
+def _relative(night: NightId, name: str) -> str:
+    if name not in NAMES:
+        raise StoreError(f"not a product of a night: {name!r}")
+    return f"nights/{night}/products/{name}"
