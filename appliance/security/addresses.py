@@ -1,4 +1,4 @@
-"""This machine's own addresses, read from the kernel's tables: no request, no network, no privilege.
+"""The addresses of this machine, read from the kernel's tables: no request, no network, no privilege.
 
 Addresses come and go while an interface lives, so nothing is remembered here.
 """

@@ -70,8 +70,9 @@ def make_authority(device_id: str) -> Authority:
         .sign(root_loaded, hashes.SHA512())
         .public_bytes(serialization.Encoding.PEM)
     )
+    middle_name = _name(f"Nightjar {device_id} intermediate", device_id)
     middle = (
-        _authority_builder(_name(f"Nightjar {device_id} intermediate", device_id), root_name, middle_loaded, root_loaded, path_length=0)
+        _authority_builder(middle_name, root_name, middle_loaded, root_loaded, path_length=0)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(root_loaded, hashes.SHA512())
         .public_bytes(serialization.Encoding.PEM)
@@ -111,7 +112,9 @@ def _name(common_name: str, device_id: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts])
 
 
-def _authority_builder(name: x509.Name, issuer: x509.Name, key: Key, issuer_key: Key, *, path_length: int) -> x509.CertificateBuilder:
+def _authority_builder(
+    name: x509.Name, issuer: x509.Name, key: Key, issuer_key: Key, *, path_length: int
+) -> x509.CertificateBuilder:
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
         key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
@@ -135,11 +138,11 @@ def _authority_builder(name: x509.Name, issuer: x509.Name, key: Key, issuer_key:
 def _leaf(
     issuer: x509.Certificate, issuer_key: Key, key: Key, names: Names, now: datetime, hash_: hashes.SHA256 | hashes.SHA512
 ) -> bytes:
-    begins = now.replace(microsecond=0) - EARLIER
+    begins = max(now.replace(microsecond=0) - EARLIER, issuer.not_valid_before_utc)
     # X.509 counts the last second in, so a leaf of exactly 365 days ends a second earlier.
     ends = min(begins + timedelta(days=LEAF_DAYS, seconds=-1), issuer.not_valid_after_utc)
-    if begins < issuer.not_valid_before_utc or ends <= begins:
-        raise SecurityError(f"the clock says {now:%Y-%m-%d}, when the device's authority is not valid; set the clock")
+    if ends <= begins:
+        raise SecurityError(f"the clock says {now:%Y-%m-%d}, when the device's authority has ended; set the clock")
     is_rsa = isinstance(key, rsa.RSAPrivateKey)
     usage = x509.KeyUsage(
         digital_signature=True, content_commitment=False, key_encipherment=is_rsa, data_encipherment=False, key_agreement=False,
@@ -165,9 +168,7 @@ def _leaf(
 
 
 def _pem_of(key: Key) -> Secret[bytes]:
-    return Secret(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    return Secret(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
 
 
 def _load_key(pem: Secret[bytes]) -> Key:
@@ -194,6 +195,27 @@ def key_in(pem: Secret[bytes]) -> Secret[bytes]:
     return _pem_of(_load_key(pem))
 
 
+def is_whole(authority: Authority) -> bool:
+    """Say whether an authority's two certificates belong together and each to its key."""
+    try:
+        root, middle = load_certificate(authority.root.certificate), load_certificate(authority.intermediate.certificate)
+        middle.verify_directly_issued_by(root)
+        keys = (_load_key(authority.root.key).public_key(), _load_key(authority.intermediate.key).public_key())
+    except (SecurityError, ValueError, TypeError, InvalidSignature):
+        return False
+    return keys == (root.public_key(), middle.public_key())
+
+
+def names_of(leaf_pem: bytes) -> Names:
+    """Return the names and addresses that a leaf is for."""
+    return names_in(load_certificate(leaf_pem))
+
+
+def not_after(leaf_pem: bytes) -> datetime:
+    """Return when a leaf ends."""
+    return load_certificate(leaf_pem).not_valid_after_utc
+
+
 def names_in(certificate: x509.Certificate) -> Names:
     """Return the names and addresses that a certificate is for."""
     try:
@@ -212,7 +234,7 @@ def needs_renewal(leaf_pem: bytes, names: Names, now: datetime) -> str:
     leaf = load_certificate(leaf_pem)
     if set(names_in(leaf).texts) != set(names.texts):
         return "names or addresses changed"
-    if now < leaf.not_valid_before_utc:
+    if now < leaf.not_valid_before_utc and leaf.not_valid_before_utc > AUTHORITY_BEGINS:
         return "the clock was set back"
     if now > leaf.not_valid_after_utc - timedelta(days=RENEW_BEFORE_DAYS):
         return "it ends soon"

@@ -3,6 +3,7 @@
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -61,7 +62,9 @@ def check_import(untrusted_chain: bytes, untrusted_key: Secret[bytes], now: date
     leaf = chain[0]
     key = _key(untrusted_key)
     if leaf.public_key() != key.public_key():
-        raise InputError("The private key does not belong to the certificate; the certificate of the server comes first in the file.")
+        raise InputError(
+            "The private key does not belong to the certificate; the certificate of the server comes first in the file."
+        )
     _check_purpose(leaf)
     if now < leaf.not_valid_before_utc or now > leaf.not_valid_after_utc:
         raise InputError(
@@ -91,10 +94,12 @@ def _chain(untrusted: bytes) -> list[x509.Certificate]:
     try:
         chain = x509.load_pem_x509_certificates(untrusted)
     except ValueError as error:
-        raise InputError("The certificate cannot be read; it must be PEM: text that begins with -----BEGIN CERTIFICATE-----.") from error
+        raise InputError(
+            "The certificate cannot be read; it must be PEM: text that begins with -----BEGIN CERTIFICATE-----."
+        ) from error
     if len(chain) > LONGEST_CHAIN:
         raise InputError(f"The certificate file holds {len(chain)} certificates; at most {LONGEST_CHAIN} belong to one chain.")
-    for number, (lower, upper) in enumerate(zip(chain, chain[1:], strict=False), start=2):
+    for number, (lower, upper) in enumerate(pairwise(chain), start=2):
         try:
             lower.verify_directly_issued_by(upper)
         except (ValueError, TypeError, InvalidSignature) as error:
@@ -110,7 +115,9 @@ def _key(untrusted: Secret[bytes]) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivat
     except TypeError as error:
         raise InputError("The private key has a password; save it without one.") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise InputError("The private key cannot be read; it must be PEM: text that begins with -----BEGIN PRIVATE KEY-----.") from error
+        raise InputError(
+            "The private key cannot be read; it must be PEM: text that begins with -----BEGIN PRIVATE KEY-----."
+        ) from error
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= SMALLEST_RSA_BITS:
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _CURVES:

@@ -10,6 +10,7 @@ import threading
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from argon2 import PasswordHasher, Type
@@ -129,7 +130,7 @@ def _is_pattern(text: str) -> bool:
     for size in range(1, len(text) // 2 + 1):
         if text == (text[:size] * (len(text) // size + 1))[: len(text)]:
             return True
-    steps = {ord(b) - ord(a) for a, b in zip(text, text[1:], strict=False)}
+    steps = {ord(b) - ord(a) for a, b in pairwise(text)}
     return steps in ({1}, {-1}) or text in "01234567890123456789" or text in "98765432109876543210"
 
 

@@ -37,7 +37,7 @@ def read_recovery_file(untrusted: bytes, device_id: str) -> None:
     lines = [line.strip() for line in text.splitlines()]
     meant = [line for line in lines if line and not line.startswith("#")]
     words = meant[0].split(maxsplit=1) if len(meant) == 1 else []
-    if len(words) != 2 or words[0].lower() != WORD:  # noqa: PLR2004 - the word and the id
+    if len(words) != 2 or words[0].lower() != WORD:
         raise InputError(f"{FILE_NAME} holds one line: {WORD} and the device id, for instance: {WORD} 7K3M9QXZ")
     if not hmac.compare_digest(normalise_device_id(words[1]).encode(), device_id.encode()):
         raise RefusedError(f"{FILE_NAME} names another device")

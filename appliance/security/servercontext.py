@@ -17,13 +17,9 @@ from appliance.security.own_certificate import OwnCertificate
 OPENSSL_CONF = Path(__file__).with_name("openssl.cnf")
 """To be named by the environment variable OPENSSL_CONF before the first import of `ssl` or `hashlib`."""
 
-CIPHERS = ":".join(
-    (
-        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
-        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-    )
-)  # fmt: skip
+_AUTHENTICATION = ("ECDSA", "RSA")
+_SUITES = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+CIPHERS = ":".join(f"ECDHE-{kind}-{suite}" for suite in _SUITES for kind in _AUTHENTICATION)
 """Of TLS 1.2: https://ssl-config.mozilla.org/guidelines/5.7.json, without the three for clients that know no curves."""
 
 _FALLBACK_GROUP = "prime256v1"

@@ -1,6 +1,6 @@
 """The optional second factor: six digits from a telephone, good for one step of 30 s and once (RFC 6238).
 
-A code that was used, and every older one, is refused: the caller keeps the step that `accepted_step` returns.
+A code that was used, and every older one, is refused: the caller keeps the step that `matching_step` returns.
 Recovery codes stand in for a lost telephone, each once.
 """
 
@@ -41,12 +41,13 @@ def provisioning_uri(secret: Secret[str], account_name: str, device_name: str) -
 def qr_svg(uri: Secret[str]) -> Secret[str]:
     """Return the address as a QR code, an SVG document without script or style."""
     buffer = BytesIO()
-    segno.make(uri.reveal(), error="m", micro=False).save(buffer, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False)
+    code = segno.make(uri.reveal(), error="m", micro=False)
+    code.save(buffer, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False)
     return Secret(buffer.getvalue().decode("utf-8"))
 
 
-def accepted_step(secret: Secret[str], untrusted_code: str, now: datetime, last_step: int | None) -> int | None:
-    """Return the step of a good code, for the caller to keep, or None.
+def matching_step(secret: Secret[str], untrusted_code: str, now: datetime) -> int | None:
+    """Return the time step of a good code, or None; whether that step was used before, the caller keeps.
 
     Parameters
     ----------
@@ -56,8 +57,6 @@ def accepted_step(secret: Secret[str], untrusted_code: str, now: datetime, last_
         As typed; blanks in it do not matter.
     now : datetime
         Aware. Without a set clock no code can be checked: do not ask then.
-    last_step : int or None
-        The newest step ever accepted; this one and older ones are refused as replayed.
     """
     code = _BLANKS.sub("", untrusted_code[:32])
     if not _CODE.match(code):
@@ -65,9 +64,8 @@ def accepted_step(secret: Secret[str], untrusted_code: str, now: datetime, last_
     totp = pyotp.TOTP(secret.reveal(), interval=STEP_S)
     current = int(now.timestamp()) // STEP_S
     good = None
-    for step in range(current - WINDOW, current + WINDOW + 1):
-        fits = same(totp.generate_otp(step), code)
-        if fits and (last_step is None or step > last_step):
+    for step in range(current - WINDOW, current + WINDOW + 1):  # all of them, always: the time tells nothing
+        if same(totp.generate_otp(step), code):
             good = step
     return good
 
