@@ -10,7 +10,7 @@ from appliance.domain.access import Account, Role, Scope, Session
 from appliance.domain.clock import Clock
 from appliance.domain.errors import InputError, RefusedError
 from appliance.domain.secret import Secret
-from appliance.security.passwords import check_strength, hash_password, verify
+from appliance.security.passwords import check_strength, hash_password, prepare, verify
 from appliance.security.tokens import (
     hash_token,
     looks_like_token,
@@ -71,6 +71,7 @@ class Gate:
         self._stores, self._vault, self._clock, self._clock_is_set = stores, vault, clock, clock_is_set
         self._code = new_setup_code()
         self._was_claimed = False
+        prepare()
 
     @property
     def is_claimed(self) -> bool:
@@ -141,7 +142,7 @@ class Gate:
         """
         stores = self._stores
         stores.throttle.attempt(untrusted_name, address)
-        found = stores.accounts.by_name(untrusted_name)
+        found = self._find(untrusted_name)
         account, password_hash = found if found is not None else (None, None)
         verdict = verify(password_hash, password)
         is_good = verdict.ok and account is not None and not account.disabled
@@ -196,6 +197,12 @@ class Gate:
             self._stores.audit.add(name, address, "password refused")
             raise RefusedError("the password is wrong")
         self._stores.throttle.succeeded(name, address)
+
+    def _find(self, untrusted_name: str) -> tuple[Account, str] | None:
+        try:
+            return self._stores.accounts.by_name(checked_name(untrusted_name))
+        except InputError:  # no account has such a name; the form of a name is public, but the time it takes is not
+            return None
 
     def _open_session(self, account: Account, address: str, agent: str) -> tuple[Session, Secret[str]]:
         token, csrf_token = new_token(), new_token()

@@ -66,7 +66,7 @@ class People:
         self._note(by, address, "password changed", "other sessions ended")
 
     def reset_password(self, by: Session, account_id: int, password: Secret[str], address: str) -> None:
-        """Set another's password; all sessions of that account end. One's own is changed, not reset: that asks for the old one."""
+        """Set another's password; all sessions of that account end. One's own is changed, which asks for the old one."""
         _need_admin(by)
         if account_id == by.account.id:
             raise InputError("Change your own password on your own page; it asks for the old one.")
@@ -82,7 +82,7 @@ class People:
         self._stores.accounts.set_role(account_id, role)
         self._note(by, address, "role changed", f"{account.name}: {account.role.value} to {role.value}")
 
-    def set_disabled(self, by: Session, account_id: int, disabled: bool, address: str) -> None:  # noqa: FBT001 - as the store's
+    def set_disabled(self, by: Session, account_id: int, disabled: bool, address: str) -> None:
         """Shut an account out or let it in; its sessions end at once. InputError for the last admin."""
         _need_admin(by)
         account = self._account(account_id)

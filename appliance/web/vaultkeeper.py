@@ -60,12 +60,20 @@ class VaultKeeper:
         self._folder.replace_key(KEY_FILE, Secret(file_of_keys(keys)))
         self._vault = vault = Vault(keys)
         credentials.replace_all(vault.resealed(credentials.all()))
-        sealed = {account.id: accounts.totp_sealed(account.id) for account in accounts.list() if account.has_totp}
-        accounts.replace_all_totp(_by_id(vault.resealed({str(key): value for key, value in sealed.items() if value})))
+        accounts.replace_all_totp(_by_account(vault.resealed(_second_factors(accounts))))
+        alone = Vault([new])
+        # Whoever saved something meanwhile may have sealed it with the old key: look again before that key goes.
+        alone.resealed(credentials.all())
+        alone.resealed(_second_factors(accounts))
         self._folder.replace_key(KEY_FILE, Secret(file_of_keys([new])))
-        self._vault = Vault([new])
+        self._vault = alone
         audit("vault key rotated")
 
 
-def _by_id(sealed: dict[str, bytes]) -> dict[int, bytes]:
-    return {int(key): value for key, value in sealed.items()}
+def _second_factors(accounts: AccountStore) -> dict[str, bytes]:
+    found = {str(account.id): accounts.totp_sealed(account.id) for account in accounts.list() if account.has_totp}
+    return {account: sealed for account, sealed in found.items() if sealed is not None}
+
+
+def _by_account(sealed: dict[str, bytes]) -> dict[int, bytes]:
+    return {int(account): value for account, value in sealed.items()}

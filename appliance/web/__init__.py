@@ -1,0 +1,1 @@
+"""The panel: HTTPS on the local network, its pages, its API and every limit that a stranger meets."""

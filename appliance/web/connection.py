@@ -1,0 +1,163 @@
+"""One client's connection: heads and bodies read within limits, each request handed on alone, each answer passed back.
+
+A request reaches the application server over a socket pair of its own and only when it is complete, so a slow or
+silent client costs neither a thread nor more than its own TLS buffers, and two requests can never be confused.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from appliance.web.answerhead import parse_answer
+from appliance.web.crowd import Crowd, Guest
+from appliance.web.head import END, HeadError, RequestHead, parse_head
+from appliance.web.limits import Limits
+from appliance.web.refusals import refusal
+
+log = logging.getLogger(__name__)
+
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every connection of a front shares."""
+
+    limits: Limits
+    crowd: Crowd
+    hand_over: Callable[[socket.socket, tuple[str, int]], None]
+    """Give one end of a socket pair, with the true client address, to the application server."""
+    is_ours: Callable[[str, str], bool]
+    """Whether a Host value names this appliance, given the address that the connection arrived on."""
+    hsts: Callable[[], str]
+
+
+class Connection:
+    """The requests of one connection, one after the other."""
+
+    def __init__(self, house: House, guest: Guest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._house, self._limits, self._guest = house, house.limits, guest
+        self._reader, self._writer = reader, writer
+        self._inbox = b""
+
+    async def serve(self) -> None:
+        """Answer requests until the client or a limit ends the connection."""
+        is_api = False
+        try:
+            while (head_bytes := await self._read_head()) is not None:
+                is_api = b" /api/" in head_bytes.split(b"\r\n", 1)[0]
+                head = parse_head(head_bytes, self._limits)
+                self._check_host(head)
+                body = await self._read_body(head)
+                if not await self._exchange(head, body) or head.wants_close:
+                    return
+        except HeadError as error:
+            await self._refuse(error.status, str(error), is_api=is_api)
+        except TimeoutError:
+            await self._refuse(408, "the request took too long", is_api=is_api)
+
+    async def _read_head(self) -> bytes | None:
+        """Return the next head, or None where the client ended the connection or had nothing more to say."""
+        self._guest.waiting_since = asyncio.get_running_loop().time()
+        if not self._inbox:
+            try:
+                async with asyncio.timeout(self._limits.idle_s):
+                    self._inbox = await self._reader.read(_PIECE)
+            except TimeoutError:
+                return None
+        async with asyncio.timeout(self._limits.head_s):
+            while (end := self._inbox.find(END)) < 0:
+                self._check_head_bytes(len(self._inbox))
+                more = await self._reader.read(_PIECE)
+                if not more:
+                    return None
+                self._inbox += more
+        self._check_head_bytes(end)
+        head, self._inbox = self._inbox[: end + len(END)], self._inbox[end + len(END) :]
+        self._guest.waiting_since = None
+        return head
+
+    def _check_head_bytes(self, count: int) -> None:
+        if count > self._limits.head_bytes:
+            raise HeadError(431, f"the head of a request may have {self._limits.head_bytes} bytes at most")
+
+    def _check_host(self, head: RequestHead) -> None:
+        if not self._house.is_ours(head.host, self._guest.arrival_address):
+            raise HeadError(421, "this appliance does not go by that name; use its own name or address")
+
+    async def _read_body(self, head: RequestHead) -> bytes:
+        if head.expects_continue and head.body_bytes and not self._inbox:
+            await self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        async with asyncio.timeout(self._limits.body_s):
+            while len(self._inbox) < head.body_bytes:
+                more = await self._reader.read(_PIECE)
+                if not more:
+                    raise ConnectionResetError("the client left before its body was complete")
+                self._inbox += more
+        body, self._inbox = self._inbox[: head.body_bytes], self._inbox[head.body_bytes :]
+        return body
+
+    async def _exchange(self, head: RequestHead, body: bytes) -> bool:
+        """Hand one request on and pass its answer back; tell whether the connection can go on."""
+        try:
+            async with self._house.crowd.answering(self._guest):
+                ours, theirs = socket.socketpair()
+                with closing(ours):
+                    ours.setblocking(False)
+                    theirs.setblocking(False)
+                    self._house.hand_over(theirs, (self._guest.address, self._guest.port))
+                    return await self._answer(ours, head, body)
+        except TimeoutError as error:
+            raise HeadError(503, "the appliance is busy; try again in a moment") from error
+
+    async def _answer(self, ours: socket.socket, head: RequestHead, body: bytes) -> bool:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(ours, head.passed_on() + body)
+        async with asyncio.timeout(self._limits.answer_s):
+            buffer = b""
+            while (end := buffer.find(END)) < 0:
+                piece = await loop.sock_recv(ours, _PIECE)
+                if not piece:
+                    raise HeadError(502, "the answer was lost; try again")
+                buffer += piece
+        answer = parse_answer(buffer[: end + len(END)], head)
+        rest = buffer[end + len(END) :]
+        await self._write(answer.passed_on + rest)
+        return await self._pass_body(ours, answer.body_bytes, len(rest))
+
+    async def _pass_body(self, ours: socket.socket, total: int | None, passed: int) -> bool:
+        loop = asyncio.get_running_loop()
+        while total is None or passed < total:
+            try:
+                async with asyncio.timeout(self._limits.answer_s):
+                    piece = await loop.sock_recv(ours, _PIECE)
+            except TimeoutError as error:
+                raise ConnectionAbortedError("the rest of the answer did not come") from error
+            if not piece:
+                return False
+            passed += len(piece)
+            await self._write(piece)
+        return True
+
+    async def _write(self, data: bytes) -> None:
+        self._writer.write(data)
+        try:
+            async with asyncio.timeout(self._limits.progress_s):
+                await self._writer.drain()
+        except TimeoutError as error:
+            raise ConnectionAbortedError("the client reads too slowly") from error
+
+    async def _refuse(self, status: int, message: str, *, is_api: bool) -> None:
+        log.info("request refused: %s, %s", status, message)
+        await self._write(refusal(status, message, is_api=is_api, hsts=self._house.hsts()))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.linger_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                while await self._reader.read(_PIECE):
+                    pass
+        except TimeoutError:
+            return

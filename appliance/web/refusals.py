@@ -1,0 +1,38 @@
+"""Answers that the TLS front gives by itself, in words, before the application is asked."""
+
+import html
+import json
+from http import HTTPStatus
+
+_HEADERS = (
+    "Cache-Control: no-store",
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options: nosniff",
+    "Referrer-Policy: no-referrer",
+    "Connection: close",
+)
+
+
+def refusal(status: int, message: str, *, is_api: bool = False, hsts: str = "") -> bytes:
+    """Return a whole answer that refuses a request and ends the connection."""
+    phrase = HTTPStatus(status).phrase
+    if is_api:
+        kind = "application/problem+json"
+        body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": message})
+    else:
+        kind = "text/html; charset=utf-8"
+        body = (
+            f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{phrase}</title></head>'
+            f"<body><h1>{phrase}</h1><p>{html.escape(message)}</p></body></html>"
+        )
+    content = body.encode()
+    lines = [f"HTTP/1.1 {status} {phrase}", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *_HEADERS]
+    if hsts:
+        lines.append(f"Strict-Transport-Security: {hsts}")
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def redirection(location: str) -> bytes:
+    """Return a whole answer that sends the client, for good and with its method, to `location`."""
+    lines = ["HTTP/1.1 308 Permanent Redirect", f"Location: {location}", "Content-Length: 0", *_HEADERS]
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -1,0 +1,75 @@
+"""waitress without a socket of its own: it gets each request over a socket pair from the TLS front.
+
+This uses waitress's inside (its channel class and trigger), so its version is pinned and tests hold it.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+
+from appliance.domain.errors import NightjarError
+
+log = logging.getLogger(__name__)
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""A WSGI application; the environment's values have any type."""
+
+_TEN_YEARS_S = 315_360_000
+
+
+class ApplicationServer:
+    """waitress's own loop in one thread and its pool of workers."""
+
+    def __init__(self, app: WsgiApp, *, threads: int = 8) -> None:
+        # It never listens and is never bound: waitress only wants to be built around a socket.
+        self._unbound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        # A deep queue is ordinary here: the front's own caps decide how many requests may wait.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._map: dict[int, Any] = {}  # file descriptor to waitress's own objects, which have no types
+        self._server = create_server(
+            app,
+            map=self._map,
+            _start=False,
+            sockets=[self._unbound],
+            threads=threads,
+            url_scheme="https",
+            ident=None,
+            asyncore_use_poll=True,
+            # The front keeps time, with a clock that does not jump; waitress would close downloads when the date does.
+            channel_timeout=_TEN_YEARS_S,
+            log_socket_errors=False,
+            max_request_header_size=64 * 1024,
+            max_request_body_size=128 * 1024,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._thread = threading.Thread(target=self._server.run, name="web-waitress", daemon=True)
+
+    def start(self) -> None:
+        """Start waitress's loop."""
+        self._thread.start()
+
+    def hand_over(self, channel: socket.socket, client: tuple[str, int]) -> None:
+        """Serve the one request that comes over `channel`, as from the address and port `client`; from any thread."""
+        server = self._server
+        server.trigger.pull_trigger(lambda: HTTPChannel(server, channel, client, server.adj, map=self._map))
+
+    def check(self) -> None:
+        """Raise NightjarError if waitress's loop or one of its workers has ended."""
+        if not self._thread.is_alive() or not self._server.task_dispatcher.threads:
+            raise NightjarError("the application server ended")
+
+    def stop(self, timeout: float) -> None:
+        """End the loop and the workers."""
+        server = self._server
+        if self._thread.is_alive():
+            server.trigger.pull_trigger(lambda: server.asyncore.close_all(self._map))
+            self._thread.join(timeout)
+        elif self._thread.ident is None:  # never started
+            server.asyncore.close_all(self._map)
+        server.task_dispatcher.shutdown(timeout=timeout)
+        self._unbound.close()
