@@ -55,7 +55,7 @@ find_python() {
 
 environment_key() { echo "$here $(readlink -f "$venv/bin/python") $(sha256sum <"$here/uv.lock")"; }
 environment_is_current() { [[ -f $venv/key && $(<"$venv/key") == "$(environment_key)" ]]; }
-environment_can_be_kept() {  # PYTHON; an environment that was moved or whose Python was upgraded cannot
+environment_can_be_kept() {  # one that was moved or whose Python was upgraded cannot
     [[ -x $venv/bin/uv && -x $venv/bin/python ]] && grep -qsF "$venv" "$venv/bin/activate" &&
         [[ -d $venv/lib/$("$venv/bin/python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages ]]
 }
