@@ -33,7 +33,8 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
         return [b"a", b"b"]
     if path == "/fault":
         raise RuntimeError("secret words")
-    text = f"{environ['REMOTE_ADDR']} {environ['REMOTE_PORT']} {environ.get('HTTP_X_FORWARDED_FOR')} {environ['wsgi.url_scheme']}".encode()
+    names = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_X_FORWARDED_FOR", "wsgi.url_scheme")
+    text = " ".join(str(environ.get(name)) for name in names).encode()
     start_response("200 OK", [("Content-Length", str(len(text)))])
     return [text]
 
@@ -291,28 +292,26 @@ def test_a_stop_closes_every_connection_and_frees_the_port(site: Site) -> None:
         socket.create_connection(("127.0.0.1", site.port))
 
 
+def watch(views: list[Client], stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        for view in views:
+            assert view.request("GET", "/").status == 200
+
+
+def read_slowly(readers: list[Client], stop: threading.Event) -> None:
+    for reader in readers:
+        reader.send(b"GET /big HTTP/1.1\r\nhost: nightjar.local\r\n\r\n")
+    while not stop.wait(0.05):
+        for reader in readers:
+            reader.socket.recv(4096)
+
+
 def test_200_live_views_and_8_slow_readers_do_not_delay_a_page(site: Site) -> None:
     views = [Client(site.port) for _ in range(200)]
     readers = [Client(site.port) for _ in range(8)]
-    for reader in readers:
-        reader.send(b"GET /big HTTP/1.1\r\nhost: nightjar.local\r\n\r\n")
     stop = threading.Event()
-
-    def watch(some: list[Client]) -> None:
-        while not stop.is_set():
-            for view in some:
-                assert view.request("GET", "/").status == 200
-            stop.wait(0.2)
-
-    def read_slowly() -> None:
-        while not stop.is_set():
-            for reader in readers:
-                reader.socket.recv(4096)
-            stop.wait(0.05)
-
-    threads = [threading.Thread(target=watch, args=(views[start::4],)) for start in range(4)] + [
-        threading.Thread(target=read_slowly)
-    ]
+    threads = [threading.Thread(target=watch, args=(views[start::4], stop)) for start in range(4)]
+    threads.append(threading.Thread(target=read_slowly, args=(readers, stop)))
     for thread in threads:
         thread.start()
     try:

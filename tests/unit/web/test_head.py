@@ -103,10 +103,9 @@ def test_a_host_is_split_or_refused(text: str, parts: tuple[str, int | None] | N
 def test_any_bytes_are_a_head_or_a_refusal(raw: bytes) -> None:
     try:
         parsed = parse_head(raw + b"\r\n\r\n", LIMITS)
-    except HeadError as error:
-        assert error.status in (400, 411, 413, 417, 431, 505)
-    else:
-        assert b"\n\n" not in parsed.passed_on()
+    except HeadError:
+        return
+    assert b"\n\n" not in parsed.passed_on()
 
 
 @given(st.lists(st.binary(max_size=40), max_size=4))
