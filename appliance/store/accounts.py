@@ -156,7 +156,8 @@ class AccountStore:
         """Write every second factor's secret anew, by account: for the rotation of the vault's key."""
         with self._database.write() as db:
             for account_id, value in sealed.items():
-                AccountRow.update(totp_sealed=value).where(AccountRow.id == account_id).execute(db)
+                has_one = (AccountRow.id == account_id) & AccountRow.totp_sealed.is_null(False)
+                AccountRow.update(totp_sealed=value).where(has_one).execute(db)
 
     def use_totp_step(self, account_id: int, step: int) -> bool:
         """Note the time step of an accepted code; return False if it, or a later one, was used before: a replay."""

@@ -29,6 +29,8 @@ _PRAGMAS = {
     "journal_size_limit": 4 << 20,
     "trusted_schema": 0,
 }
+_MAYBE_FULL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""What SQLite says when it finds no room for its log or shared memory."""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -180,7 +182,7 @@ class Database:
             if codes & _DAMAGED:
                 self.is_damaged = True
                 raise StoreError(f"the database is damaged, a new start repairs it: {error}") from error
-            if sqlite3.SQLITE_FULL in codes or (sqlite3.SQLITE_IOERR in codes and disk.is_full(self.path.parent)):
+            if sqlite3.SQLITE_FULL in codes or (codes & _MAYBE_FULL and disk.is_full(self.path.parent)):
                 raise DiskFullError(f"no room for the database in {self.path.parent}") from error
             raise StoreError(f"the database failed: {error}") from error
 

@@ -10,6 +10,7 @@ from appliance.domain.errors import DiskFullError, StoreError
 
 PART = ".part"
 """What the names of temporary files end in."""
+_NOTE = "user.nightjar"
 _FULL_BELOW = 256 << 10
 
 
@@ -20,8 +21,17 @@ def store_error(error: OSError, doing: str) -> StoreError:
     return StoreError(f"{doing}: {error.strerror or error}")
 
 
-def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, mode: int = 0o600) -> None:
+def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, note: bytes = b"") -> None:
     """Write a file under a temporary name, force it to disk, then give it its name.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes or memoryview
+    part : Path
+        The temporary name, in the same folder.
+    note : bytes
+        Kept with the file as an extended attribute, where the file system has any; see `read_note`.
 
     Raises
     ------
@@ -32,7 +42,7 @@ def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, mode: int 
     """
     try:
         try:
-            _write_synced(part, data, mode)
+            _write_synced(part, data, note)
             part.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -43,13 +53,24 @@ def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, mode: int 
         raise store_error(error, f"cannot write {path.name}") from error
 
 
-def _write_synced(part: Path, data: bytes | memoryview, mode: int) -> None:
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+def _write_synced(part: Path, data: bytes | memoryview, note: bytes) -> None:
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
         view = memoryview(data)
         while view:
             view = view[file.write(view) :]
+        if note:
+            with contextlib.suppress(OSError):
+                os.setxattr(descriptor, _NOTE, note)
         os.fsync(descriptor)
+
+
+def read_note(path: Path) -> bytes:
+    """Return the note that was written with a file; empty where there is none or the file system keeps none."""
+    try:
+        return os.getxattr(path, _NOTE, follow_symlinks=False)
+    except OSError:
+        return b""
 
 
 def copy(source: Path, target: Path) -> None:

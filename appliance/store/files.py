@@ -70,11 +70,19 @@ class DataFolder:
             raise StoreError(f"leads outside the data folder: {relative!r}")
         return path
 
-    def write_atomic(self, relative: str, data: bytes | memoryview) -> Path:
-        """Write a file so that it is there whole or not at all, also after a power cut; return its path."""
+    def write_atomic(self, relative: str, data: bytes | memoryview, *, note: bytes = b"") -> Path:
+        """Write a file so that it is there whole or not at all, also after a power cut; return its path.
+
+        Parameters
+        ----------
+        relative : str
+        data : bytes or memoryview
+        note : bytes
+            A few hundred bytes kept beside the content, where the file system can (`disk.read_note`).
+        """
         path = self.path_of(relative)
         self._make_folder(path.parent)
-        disk.write_atomic(path, data, part=path.with_name(f"{path.name}.{self._mark}{disk.PART}"))
+        disk.write_atomic(path, data, part=path.with_name(f"{path.name}.{self._mark}{disk.PART}"), note=note)
         return path
 
     def read(self, relative: str) -> bytes | None:

@@ -2,30 +2,27 @@
 
 import contextlib
 import logging
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import peewee
 
 from appliance.domain.errors import StoreError
 from appliance.domain.frame import Exposure, FrameKind, Measurement, StoredFrame
 from appliance.domain.night import NightId
-from appliance.store import disk
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
+from appliance.store.framefiles import empty, file_name, highest_id_on_disk, note_of, relative_name
 from appliance.store.models import FrameRow, NightRow, SequenceRow
+from appliance.store.reconcile import Reconciled, Reconciler, add_to_night
 
 log = logging.getLogger(__name__)
 
-KINDS = ("frames", "thumbs", "raw")
-"""Folders of a night that hold a file for each frame."""
 LARGEST_PAGE = 1000
-_FILE = re.compile(r"\d{8}T\d{6}Z-(\d{1,18})\.[a-z]{3,4}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +34,6 @@ class NightSummary:
     bytes: int
     first_at: datetime
     last_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What did not match after a crash, and was removed."""
-
-    files: int
-    """Files without a row."""
-    rows: int
-    """Rows without their files."""
-
-    def __bool__(self) -> bool:
-        return bool(self.files or self.rows)
-
-    def __str__(self) -> str:
-        return f"{self.files} files, {self.rows} rows"
 
 
 class FrameStore:
@@ -95,29 +76,21 @@ class FrameStore:
             id=self._next_id(),
             night=night,
             started_at=started_at,
-            kind=exposure.kind.value,
-            duration_s=exposure.duration_s,
-            gain=exposure.gain,
-            binning=exposure.binning,
-            offset_adu=exposure.offset_adu,
-            width=width,
-            height=height,
-            mean_adu=measurement.mean_adu,
-            saturated_fraction=measurement.saturated_fraction,
-            stars=measurement.stars,
-            sky_mag_arcsec2=measurement.sky_mag_arcsec2,
-            sensor_temperature_c=sensor_temperature_c,
+            **_numbers(exposure, measurement),
+            width=int(width),
+            height=int(height),
+            sensor_temperature_c=_optional(float, sensor_temperature_c),
             picture_bytes=len(picture),
             thumb_bytes=len(thumb),
         )
-        name = _file_name(row)
+        name = file_name(row)
         self._writing.add(name)
         try:
-            self._folder.write_atomic(_relative(night, "frames", name), picture)
-            self._folder.write_atomic(_relative(night, "thumbs", name), thumb)
+            self._folder.write_atomic(relative_name(night, "frames", name), picture, note=note_of(row))
+            self._folder.write_atomic(relative_name(night, "thumbs", name), thumb)
             with self._database.write() as db:
                 FrameRow.insert(row.__data__).execute(db)
-                _add_to_night(db, night, 1, len(picture) + len(thumb), started_at)
+                add_to_night(db, row)
         except BaseException:
             self._remove_files(night, name)
             raise
@@ -181,138 +154,66 @@ class FrameStore:
         """
         folder = self._folder.path_of(f"nights/{night}")
         trash = folder.with_name(f"removed-{night}")
-        self._empty(trash)
+        empty(trash)
         with contextlib.suppress(FileNotFoundError):
             folder.rename(trash)
         with self._database.write() as db:
             row = NightRow.select().where(NightRow.night == night).get_or_none(db)
             FrameRow.delete().where(FrameRow.night == night).execute(db)
             NightRow.delete().where(NightRow.night == night).execute(db)
-        self._empty(trash)
+        empty(trash)
         return 0 if row is None else int(row.bytes)
 
     def reconcile(self, beat: Callable[[], None] = lambda: None) -> Reconciled:
-        """Remove what a crash left half-done: files without a row, rows without files, nights half removed.
-
-        Safe beside a running pipeline.
+        """Make rows and files agree again after a crash or after a backup was restored; safe beside a running pipeline.
 
         Parameters
         ----------
         beat : callable
             Called for each night, because a full card has hundreds of thousands of names.
         """
-        files = rows = 0
-        root = self._folder.path_of("nights")
-        with self._database.read() as db:
-            known = {row.night.text for row in FrameRow.select(FrameRow.night).distinct().execute(db)}
-        on_disk = {path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
-        for name in sorted(on_disk - known):
-            if name.startswith("removed-"):
-                self._empty(root / name)
-        for name in sorted(known | {name for name in on_disk if not name.startswith("removed-")}):
-            beat()
-            try:
-                night = NightId(name)
-            except ValueError:
-                continue  # not ours
-            more_files, more_rows = self._reconcile_night(night)
-            files, rows = files + more_files, rows + more_rows
-        return Reconciled(files, rows)
-
-    def _reconcile_night(self, night: NightId) -> tuple[int, int]:
-        # In this order: what is written meanwhile is either in `writing` or, its row committed, among the rows.
-        found = {kind: self._names(night, kind) for kind in KINDS}
-        writing = frozenset(self._writing)
-        with self._database.read() as db:
-            rows = list(FrameRow.select(FrameRow.id, FrameRow.started_at).where(FrameRow.night == night).execute(db))
-        named = {_file_name(row): row.id for row in rows}
-        stems = {Path(name).stem for name in named}
-        orphans = 0
-        for kind, names in found.items():
-            for name in names:
-                if name not in writing and Path(name).stem not in stems:
-                    orphans += self._folder.remove(_relative(night, kind, name))
-        lost = [
-            name for name in named if not all(self._is_there(night, kind, name, found[kind]) for kind in ("frames", "thumbs"))
-        ]
-        for name in lost:
-            self._remove_files(night, name)
-        if lost:
-            with self._database.write() as db:
-                for name in lost:
-                    FrameRow.delete().where(FrameRow.id == named[name]).execute(db)
-                _sum_night_again(db, night)
-        return orphans, len(lost)
-
-    def _names(self, night: NightId, kind: str) -> set[str]:
-        try:
-            folder = self._folder.path_of(f"nights/{night}/{kind}")
-            return {path.name for path in folder.iterdir() if _FILE.match(path.name)}
-        except FileNotFoundError:
-            return set()
-
-    def _is_there(self, night: NightId, kind: str, name: str, found: set[str]) -> bool:
-        """Return whether a file was found, or has come since."""
-        return name in found or self._folder.path_of(_relative(night, kind, name)).exists()
+        return Reconciler(self._database, self._folder, self._writing).run(beat)
 
     def _remove_files(self, night: NightId, name: str) -> None:
         for kind in ("frames", "thumbs"):
             with contextlib.suppress(StoreError):
-                self._folder.remove(_relative(night, kind, name))
-
-    def _empty(self, folder: Path) -> None:
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise disk.store_error(error, f"cannot remove {folder.name}") from error
+                self._folder.remove(relative_name(night, kind, name))
 
     def _next_id(self) -> int:
         """Return an id that no frame ever had, known before its row is written: the file name needs it."""
         if self._ids is None:
             with self._database.read() as db:
                 row = SequenceRow.select().where(SequenceRow.name == "frame").get_or_none(db)
-            self._ids = count(1 if row is None else row.seq + 1)
+            highest = 0 if row is None else row.seq
+            # Files may be newer than the rows: of a crash, or because a backup of the database was restored.
+            self._ids = count(max(highest, highest_id_on_disk(self._folder)) + 1)
         return next(self._ids)
 
 
-def _add_to_night(db: peewee.SqliteDatabase, night: NightId, frames: int, size: int, started_at: datetime) -> None:
-    row = NightRow.select().where(NightRow.night == night).get_or_none(db)
-    if row is None:
-        NightRow.insert(night=night, frames=frames, bytes=size, first_at=started_at, last_at=started_at).execute(db)
-        return
-    NightRow.update(
-        frames=row.frames + frames,
-        bytes=row.bytes + size,
-        first_at=min(row.first_at, started_at),
-        last_at=max(row.last_at, started_at),
-    ).where(NightRow.night == night).execute(db)
+_NumberT = TypeVar("_NumberT", int, float)
 
 
-def _sum_night_again(db: peewee.SqliteDatabase, night: NightId) -> None:
-    NightRow.delete().where(NightRow.night == night).execute(db)
-    sums = FrameRow.select(
-        FrameRow.night,
-        peewee.fn.COUNT(FrameRow.id),
-        peewee.fn.SUM(FrameRow.picture_bytes + FrameRow.thumb_bytes),
-        peewee.fn.MIN(FrameRow.started_at),
-        peewee.fn.MAX(FrameRow.started_at),
-    ).where(FrameRow.night == night).group_by(FrameRow.night)  # fmt: skip
-    fields = [NightRow.night, NightRow.frames, NightRow.bytes, NightRow.first_at, NightRow.last_at]
-    NightRow.insert_from(sums, fields).execute(db)
+def _optional(kind: type[_NumberT], value: _NumberT | None) -> _NumberT | None:
+    return None if value is None else kind(value)
 
 
-def _file_name(row: FrameRow) -> str:
-    return f"{row.started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{row.id}.jpg"
-
-
-def _relative(night: NightId, kind: str, name: str) -> str:
-    return f"nights/{night}/{kind}/{name}"
+def _numbers(exposure: Exposure, measurement: Measurement) -> dict[str, str | int | float | None]:
+    """Return the columns of an exposure and a measurement; SQLite knows Python's numbers, not numpy's."""
+    return {
+        "kind": exposure.kind.value,
+        "duration_s": float(exposure.duration_s),
+        "gain": float(exposure.gain),
+        "binning": int(exposure.binning),
+        "offset_adu": _optional(int, exposure.offset_adu),
+        "mean_adu": float(measurement.mean_adu),
+        "saturated_fraction": float(measurement.saturated_fraction),
+        "stars": _optional(int, measurement.stars),
+        "sky_mag_arcsec2": _optional(float, measurement.sky_mag_arcsec2),
+    }
 
 
 def _frame(row: FrameRow) -> StoredFrame:
-    name = _file_name(row)
+    name = file_name(row)
     return StoredFrame(
         id=row.id,
         night=row.night,
@@ -321,8 +222,8 @@ def _frame(row: FrameRow) -> StoredFrame:
         width=row.width,
         height=row.height,
         measurement=Measurement(row.mean_adu, row.saturated_fraction, row.stars, row.sky_mag_arcsec2),
-        picture_name=_relative(row.night, "frames", name),
-        thumb_name=_relative(row.night, "thumbs", name),
+        picture_name=relative_name(row.night, "frames", name),
+        thumb_name=relative_name(row.night, "thumbs", name),
         picture_bytes=row.picture_bytes,
         sensor_temperature_c=row.sensor_temperature_c,
     )

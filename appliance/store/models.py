@@ -10,9 +10,6 @@ import peewee
 
 from appliance.domain.night import NightId
 
-_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
 if TYPE_CHECKING:  # peewee's fields are generic in its stubs only
     _OfMoment: TypeAlias = peewee.Field[datetime]
     _OfMomentOrNone: TypeAlias = peewee.Field[datetime | None]
@@ -21,14 +18,16 @@ else:
     _OfMoment = _OfMomentOrNone = _OfNight = peewee.Field
 
 
-def _text_of(value: datetime) -> str:
+def moment_text(value: datetime) -> str:
+    """Return a moment as the tables keep it: UTC, of constant width."""
     if value.tzinfo is None:
         raise ValueError(f"a moment needs a zone: {value!r}")
-    return value.astimezone(UTC).strftime(_FORM)
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _moment_of(value: str) -> datetime:
-    return datetime.strptime(value, _FORM).replace(tzinfo=UTC)
+def moment_of(value: str) -> datetime:
+    """Return the moment of a text of `moment_text`."""
+    return datetime.fromisoformat(value)
 
 
 class MomentField(_OfMoment):
@@ -38,11 +37,11 @@ class MomentField(_OfMoment):
 
     def db_value(self, value: datetime) -> str:
         """Return the text of an aware moment."""
-        return _text_of(value)
+        return moment_text(value)
 
     def python_value(self, value: str) -> datetime:
         """Return the moment of a text."""
-        return _moment_of(value)
+        return moment_of(value)
 
 
 class OptionalMomentField(_OfMomentOrNone):
@@ -52,11 +51,11 @@ class OptionalMomentField(_OfMomentOrNone):
 
     def db_value(self, value: datetime | None) -> str | None:
         """Return the text of an aware moment."""
-        return None if value is None else _text_of(value)
+        return None if value is None else moment_text(value)
 
     def python_value(self, value: str | None) -> datetime | None:
         """Return the moment of a text."""
-        return None if value is None else _moment_of(value)
+        return None if value is None else moment_of(value)
 
 
 class NightField(_OfNight):

@@ -62,15 +62,20 @@ class ThrottleStore:
             wait_s = max(_wait_s(db, lane, now_s) for lane in lanes)
             if wait_s > 0:
                 raise ThrottledError(wait_s)
-            for lane in lanes:
+            for lane in [*lanes, *_pair(name, place)]:
                 _count(db, lane, now_s)
 
     def succeeded(self, account: str | None, address: str) -> None:
-        """Forgive the account and the address, and know the address as one of the account's."""
+        """Forgive the account, and the address what it failed at this account; know the address as one of the account's.
+
+        What the address failed at other accounts stays: logging in to one's own does not buy guesses at another.
+        """
         now_s = self._database.running.seconds()
         name, place = _account_key(account), _address_key(address)
         with self._database.write() as db:
-            for lane in _lanes(db, name, place):
+            lanes = _lanes(db, name, place)
+            _forgive_address(db, lanes[0], _pair(name, place), now_s)
+            for lane in lanes[1:]:
                 ThrottleRow.delete().where(_is(lane)).execute(db)
             if name is not None:
                 replace(KnownAddressRow, db, account_key=name, address=place, last_running_s=now_s)
@@ -103,6 +108,24 @@ def _lanes(db: peewee.SqliteDatabase, name: str | None, place: str) -> list[_Lan
     if row is None or row.failures < FREE_FAILURES:
         return [*lanes, _Lane("account-fresh", name, FRESH_LONGEST_PAUSE_S)]
     return [*lanes, _Lane("account", name)]
+
+
+def _pair(name: str | None, place: str) -> list[_Lane]:
+    """Return the counter of what an address failed at one account; it holds nobody up by itself."""
+    return [] if name is None else [_Lane("pair", f"{name} {place}")]
+
+
+def _forgive_address(db: peewee.SqliteDatabase, address: _Lane, pair: list[_Lane], now_s: float) -> None:
+    row = ThrottleRow.select().where(_is(address)).get_or_none(db)
+    forgiven = 0 if row is None else row.failures
+    if pair:
+        at_account = ThrottleRow.select().where(_is(pair[0])).get_or_none(db)
+        forgiven = 0 if at_account is None else at_account.failures
+        ThrottleRow.delete().where(_is(pair[0])).execute(db)
+    if row is None or row.failures <= forgiven:
+        ThrottleRow.delete().where(_is(address)).execute(db)
+    else:
+        replace(ThrottleRow, db, kind=address.kind, key=address.key, failures=row.failures - forgiven, last_running_s=now_s)
 
 
 def _is_known(db: peewee.SqliteDatabase, name: str, place: str) -> bool:
