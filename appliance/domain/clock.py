@@ -13,6 +13,11 @@ VARIABLE = "NIGHTJAR_CLOCK"
 class Clock(Protocol):
     """Two readings of time: one that people read and that may jump, one that only grows."""
 
+    @property
+    def rate(self) -> float:
+        """How many seconds pass for people while one real second passes."""
+        ...
+
     def now(self) -> datetime:
         """Return the date and time, aware, in UTC."""
         ...
@@ -24,6 +29,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's own clock."""
+
+    rate = 1.0
 
     def now(self) -> datetime:
         """Return the machine's time in UTC."""
@@ -42,11 +49,12 @@ class AcceleratedClock:
     """
 
     def __init__(self, start: datetime, rate: float, origin: float) -> None:
-        self._start, self._rate, self._origin = start, rate, origin
+        self._start, self._origin = start, origin
+        self.rate = rate
 
     def now(self) -> datetime:
         """Return the accelerated time in UTC."""
-        return self._start + timedelta(seconds=(time.time() - self._origin) * self._rate)
+        return self._start + timedelta(seconds=(time.time() - self._origin) * self.rate)
 
     def monotonic(self) -> float:
         """Return the machine's monotonic seconds, which are never accelerated."""

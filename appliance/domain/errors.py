@@ -4,6 +4,7 @@
       StartError               the program cannot start: said in one line, exit code 2
       CameraError              the camera or its driver failed; the next exposure may work
         FitsError              a frame's bytes are not a frame we can read
+        CameraLostError        the connection to the camera's server or driver is gone
       StoreError               the data folder or its database failed
         DiskFullError          there is no room for what should be written
       SettingsError            settings were refused; holds every problem with its path
@@ -31,6 +32,10 @@ class CameraError(NightjarError):
 
 class FitsError(CameraError):
     """Bytes from a camera or a file are not a frame that can be read."""
+
+
+class CameraLostError(CameraError):
+    """The connection to the camera's server or driver is gone: nothing more comes over it."""
 
 
 class StoreError(NightjarError):
