@@ -57,6 +57,8 @@ class RawFrame:
     """Aware, UTC."""
     bayer: BayerPattern | None
     sensor_temperature_c: float | None = None
+    gain_factor: float = 1.0
+    """What the gain multiplies the signal with, against the camera's lowest; 1 where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
