@@ -13,7 +13,7 @@ from appliance.domain.frame import Exposure, FrameKind, Measurement
 from appliance.settings import schema
 
 FULL_SCALE_ADU = 65535
-DEAD_BAND = 0.14
+DEAD_BAND = 0.2
 """Relative error of the mean, as a logarithm, that is left alone."""
 STEP_MAX = math.log(16)
 BURNT_FRACTION, WHITE_FRACTION = 0.2, 0.7
