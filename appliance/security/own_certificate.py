@@ -9,12 +9,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from appliance.domain.errors import InputError
+from appliance.domain.errors import InputError, SecurityError
 from appliance.domain.secret import Secret
 from appliance.security.certificate import names_in
+from appliance.security.handshake import can_shake_hands, load_pem
 
 LARGEST = 64 * 1024
 """Bytes of a PEM text."""
@@ -78,7 +78,7 @@ def check_import(untrusted_chain: bytes, untrusted_key: Secret[bytes], now: date
         b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    return OwnCertificate(pem, hosts, leaf.not_valid_after_utc, _is_trusted(chain, now))
+    return OwnCertificate(pem, hosts, leaf.not_valid_after_utc, _is_trusted(pem, hosts))
 
 
 def split_pem(pem: Secret[bytes]) -> tuple[bytes, Secret[bytes]]:
@@ -140,17 +140,11 @@ def _check_purpose(leaf: x509.Certificate) -> None:
         raise InputError("The certificate is signed with an algorithm that browsers refuse; ask for one with SHA-256.")
 
 
-def _is_trusted(chain: list[x509.Certificate], now: datetime) -> bool:
-    """Say whether the machine's trust store leads to the leaf. One that ends in a private root unknown here is not."""
-    trusted = ssl.create_default_context().get_ca_certs(binary_form=True)
-    roots = [x509.load_der_x509_certificate(root) for root in trusted]
-    if not roots:
-        return False
-    hosts = names_in(chain[0]).hosts
-    subject = x509.DNSName(hosts[0].replace("*", "any", 1))
-    verifier = verification.PolicyBuilder().store(verification.Store(roots)).time(now).build_server_verifier(subject)
+def _is_trusted(pem: Secret[bytes], hosts: tuple[str, ...]) -> bool:
+    """Say whether this machine's trust store leads to a certificate; one from a private root unknown here is not trusted."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        verifier.verify(chain[0], chain[1:])
-    except verification.VerificationError:
-        return False
-    return True
+        load_pem(server, pem)
+    except SecurityError as error:
+        raise InputError("The certificate cannot be used: OpenSSL refuses it. Ask for one with P-256 and SHA-256.") from error
+    return can_shake_hands(ssl.create_default_context(), server, hosts[0].replace("*", "any", 1))

@@ -4,14 +4,12 @@ The one context that is handed out never changes; at each handshake it passes th
 renewal needs no word with the server, and who is connected stays connected.
 """
 
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.domain.errors import SecurityError
-from appliance.domain.secret import Secret
 from appliance.security.certificate import Leaves
+from appliance.security.handshake import can_shake_hands, load_pem
 from appliance.security.own_certificate import OwnCertificate
 
 OPENSSL_CONF = Path(__file__).with_name("openssl.cnf")
@@ -39,8 +37,8 @@ def make_server_context(leaves: Leaves) -> ssl.SSLContext:
         If OpenSSL refuses a leaf or its key.
     """
     context = _bare_context()
-    _load(context, leaves.rsa)
-    _load(context, leaves.p256)
+    load_pem(context, leaves.rsa)
+    load_pem(context, leaves.p256)
     if _takes(context, _FOREIGN_GROUP):
         context.set_ecdh_curve(_FALLBACK_GROUP)
     return context
@@ -48,7 +46,7 @@ def make_server_context(leaves: Leaves) -> ssl.SSLContext:
 
 def _make_own_context(own: OwnCertificate) -> ssl.SSLContext:
     context = _bare_context()
-    _load(context, own.pem)
+    load_pem(context, own.pem)
     return context
 
 
@@ -61,43 +59,13 @@ def _bare_context() -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, pem: Secret[bytes]) -> None:
-    """Load chain and key. Python reads them from files only, so they pass through one in memory."""
-    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(pem.reveal())
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    except (ssl.SSLError, OSError) as error:
-        raise SecurityError("a certificate of the panel cannot be used") from error
-    finally:
-        os.close(descriptor)
-
-
 def _takes(server: ssl.SSLContext, group: str) -> bool:
     """Try, in memory, whether a server agrees to a group for the key exchange: no call of OpenSSL would tell."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_mode = ssl.CERT_NONE  # nobody is trusted with anything here: the question is the group only
     client.set_ecdh_curve(group)
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = (
-        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    )
-    done = [False, False]
-    for _ in range(6):
-        for number, end in enumerate(ends):
-            try:
-                end.do_handshake()
-                done[number] = True
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLError:
-                return False
-        if all(done):
-            return True
-    return False
+    return can_shake_hands(client, server, "localhost")
 
 
 @dataclass(frozen=True, slots=True)
