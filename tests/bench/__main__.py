@@ -7,11 +7,13 @@ for both.
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import simplejpeg
 from tests.bench import frames
 
 SIZES = {"imx462": (1920, 1080), "asi533": (3552, 3552), "imx477": (4056, 3040)}
+PROMISED_SIZE = "imx477"
 MOST_ENCODINGS = 5.0
 MOST_MEMORY_MB = 350.0
 
@@ -44,10 +47,10 @@ class Result:
 
 def measure(folder: Path, *, size: str, repeat: int) -> Result:
     """Make a frame in `folder`, develop it and encode what came out."""
-    made = frames.make(*SIZES[size])
     light, dark, out, timings = folder / "light.fits", folder / "dark.fits", folder / "out", folder / "timings.json"
-    light.write_bytes(frames.fits(made.light))
-    dark.write_bytes(frames.fits(made.dark, kind="Dark Frame"))
+    # Linux lets a new process inherit the peak memory of its parent: drawing the sky must not happen in this one.
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:
+        elsewhere.submit(frames.write, light, dark, *SIZES[size]).result()
     command: list[str | Path] = [
         sys.executable,
         "-m",
@@ -62,10 +65,10 @@ def measure(folder: Path, *, size: str, repeat: int) -> Result:
         timings,
         "--repeat",
     ]
-    subprocess.run([*command, "1"], check=True)
+    subprocess.run([*command, "1"], check=True, stdout=subprocess.DEVNULL)
     picture = simplejpeg.decode_jpeg(_largest(out).read_bytes(), colorspace="BGR")
     encode_ms = _encode_cpu_ms(picture, repeat)
-    subprocess.run([*command, str(repeat + 1)], check=True)
+    subprocess.run([*command, str(repeat + 1)], check=True, stdout=subprocess.DEVNULL)
     encode_ms += _encode_cpu_ms(picture, repeat)
     found = json.loads(timings.read_text(encoding="utf-8"))
     return Result(
@@ -91,9 +94,9 @@ def _encode_cpu_ms(picture: np.ndarray, repeat: int) -> list[float]:
 
 
 def main() -> int:
-    """Print the figures; the exit code is 1 when one is over what is promised for 12 megapixels."""
+    """Print the figures; the exit code is 1 when 12 megapixels cost more than is promised."""
     parser = argparse.ArgumentParser(prog="./build.sh bench", description="Measure what one frame costs.")
-    parser.add_argument("--size", choices=SIZES, default="imx477")
+    parser.add_argument("--size", choices=SIZES, default=PROMISED_SIZE)
     parser.add_argument("--repeat", type=int, default=20, metavar="N", help="frames to develop (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -104,9 +107,13 @@ def main() -> int:
         print(f"  {name:<24}{milliseconds:8.1f}")
     print(f"  {'whole frame':<24}{result.develop_cpu_ms:8.1f}   wall {result.develop_wall_ms:.1f}")
     print(f"  {'simplejpeg q90 4:2:0':<24}{result.encode_cpu_ms:8.1f}")
-    print(f"frame / encoding           {result.encodings:6.2f}   at most {MOST_ENCODINGS:g}")
-    print(f"peak memory                {result.peak_rss_mb:6.0f} MB   at most {MOST_MEMORY_MB:g}")
-    return int(result.encodings > MOST_ENCODINGS or result.peak_rss_mb > MOST_MEMORY_MB)
+    print(f"frame / encoding           {result.encodings:6.2f}")
+    print(f"peak memory                {result.peak_rss_mb:6.0f} MB")
+    if options.size != PROMISED_SIZE:
+        return 0
+    is_kept = result.encodings <= MOST_ENCODINGS and result.peak_rss_mb <= MOST_MEMORY_MB
+    print(f"promised: at most {MOST_ENCODINGS:g} encodings and {MOST_MEMORY_MB:g} MB: {'kept' if is_kept else 'BROKEN'}")
+    return int(not is_kept)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Synthetic 16-bit Bayer night frames with a matching dark, as FITS; the same for the same seed."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,13 @@ def make(
     return NightFrames(_to_16_bits(sky), _to_16_bits(dark), x, y, snr)
 
 
+def write(light: Path, dark: Path, width: int, height: int) -> None:
+    """Write both frames as FITS files."""
+    made = make(width, height)
+    light.write_bytes(fits(made.light))
+    dark.write_bytes(fits(made.dark, kind="Dark Frame"))
+
+
 def _filters(width: int, height: int) -> npt.NDArray[np.float32]:
     filters = np.full((height, width), GREEN, np.float32)
     filters[0::2, 0::2] = RED
@@ -66,7 +74,13 @@ def _filters(width: int, height: int) -> npt.NDArray[np.float32]:
 
 
 def _add_stars(
-    sky: npt.NDArray[np.float32], filters: npt.NDArray[np.float32], rng: np.random.Generator, *, radius: float, count: int, sigma_px: float
+    sky: npt.NDArray[np.float32],
+    filters: npt.NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    radius: float,
+    count: int,
+    sigma_px: float,
 ) -> tuple[Floats, Floats, Floats]:
     height, width = sky.shape
     angle, away = rng.uniform(0, 2 * np.pi, count), radius * 0.98 * np.sqrt(rng.uniform(0, 1, count))
