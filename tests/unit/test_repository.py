@@ -196,7 +196,17 @@ def calls_of(names: set[str]) -> set[str]:
 
 
 def test_threads_are_started_by_the_supervisor_and_the_web_server_only() -> None:
-    assert {path for path in calls_of(THREADS) if path != "supervisor/worker.py" and not path.startswith("web/")} == set()
+    ours = {path for path in calls_of(THREADS) if not path.startswith("skysim/")}  # a process of its own
+    assert {path for path in ours if not path.startswith("web/")} == {"supervisor/worker.py"}
+
+
+def test_locks_are_where_threads_meet_and_nowhere_else() -> None:
+    assert calls_of(LOCKS) == {
+        "supervisor/channels.py",
+        "supervisor/health.py",
+        "security/passwords.py",  # one Argon2 at a time
+        "web/crowd.py",  # between the TLS loop and waitress's threads
+    }
 
 
 def test_every_module_is_as_small_as_one_idea() -> None:
