@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 VERSION = 1
@@ -39,10 +39,17 @@ class Section(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _no_control_characters(cls, value: object) -> object:
+    def _can_be_shown(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str) and not value.replace("\n", "").isprintable():
             raise ValueError("holds characters that cannot be shown")
+        if isinstance(value, str) and "\n" in value and not cls._has_lines(info.field_name or ""):
+            raise ValueError("must be one line")
         return value
+
+    @classmethod
+    def _has_lines(cls, name: str) -> bool:
+        extra = cls.model_fields[name].json_schema_extra
+        return isinstance(extra, dict) and extra.get("kind") == "longtext"
 
 
 class Site(Section):

@@ -119,8 +119,9 @@ class AccountStore:
         RefusedError
             If no recovery is open.
         """
+        now_s = self._database.running.seconds()
         with self._database.write() as db:
-            if not RecoveryRow.delete().execute(db):
+            if not RecoveryRow.delete().where(RecoveryRow.ends_running_s > now_s).execute(db):
                 raise RefusedError("no recovery is open")
             row = AccountRow.select().where(AccountRow.name == _folded(name)).get_or_none(db)
             if row is None:

@@ -110,7 +110,7 @@ def _is_whole(backup: Path) -> bool:
     database = peewee.SqliteDatabase(str(backup))
     try:
         return bool(database.pragma("quick_check") == "ok")
-    except peewee.DatabaseError:
+    except (peewee.DatabaseError, sqlite3.DatabaseError):  # peewee wraps what execute raises, not what fetch raises
         return False
     finally:
         database.close()

@@ -96,6 +96,6 @@ def row_from_note(note: bytes, night: NightId, name: str) -> FrameRow:
         FrameKind(row.kind)
         if file_name(row) != name:
             raise StoreError(f"the note of {name} belongs to another file")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"the note of {name} cannot be read") from error
     return row

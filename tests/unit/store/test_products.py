@@ -1,0 +1,35 @@
+"""Products of a night."""
+
+import pytest
+
+from appliance.domain.errors import StoreError
+from appliance.domain.night import NightId
+from appliance.store.files import DataFolder
+from appliance.store.products import NAMES, ProductStore
+
+NIGHT = NightId("2026-01-31")
+
+
+def test_a_product_is_written_replaced_read_and_removed(folder: DataFolder) -> None:
+    products = ProductStore(folder)
+    assert products.read(NIGHT, "keogram.jpg") is None
+    products.write(NIGHT, "keogram.jpg", b"one")
+    path = products.write(NIGHT, "keogram.jpg", memoryview(b"two"))
+    assert path == products.path(NIGHT, "keogram.jpg") == folder.root / "nights/2026-01-31/products/keogram.jpg"
+    assert products.read(NIGHT, "keogram.jpg") == b"two"
+    products.write(NIGHT, "startrail.npy", b"state")
+    assert products.names(NIGHT) == ("keogram.jpg", "startrail.npy")
+    assert products.remove(NIGHT, "keogram.jpg")
+    assert not products.remove(NIGHT, "keogram.jpg")
+
+
+@pytest.mark.parametrize("name", ["", "other.jpg", "../frames/x.jpg", "keogram.jpg.part", "KEOGRAM.JPG", "keogram.jpg/"])
+def test_other_names_are_refused(folder: DataFolder, name: str) -> None:
+    products = ProductStore(folder)
+    for use in (products.path, products.read, lambda night, name: products.write(night, name, b"x"), products.remove):
+        with pytest.raises(StoreError, match="not a product"):
+            use(NIGHT, name)
+
+
+def test_every_product_has_a_path(folder: DataFolder) -> None:
+    assert {ProductStore(folder).path(NIGHT, name).name for name in NAMES} == NAMES
