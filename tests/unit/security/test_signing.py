@@ -67,9 +67,9 @@ def test_ten_minutes_off_is_refused_with_the_side_on_which() -> None:
     "part",
     [
         {"method": "POST\n/x"}, {"method": "post"}, {"path_query": "/a\n1"}, {"path_query": "a"}, {"path_query": "/a b"},
-        {"path_query": "/ä"},
-        {"path_query": "/" + "a" * 5000}, {"nonce": "ab"}, {"nonce": "AB" * 16}, {"nonce": "ab" * 16 + "\n"}, {"body_sha256": "x"},
-        {"metadata_sha256": ""}, {"time_s": -1},
+        {"path_query": "/ä"}, {"path_query": "/" + "a" * 5000},
+        {"nonce": "ab"}, {"nonce": "AB" * 16}, {"nonce": "ab" * 16 + "\n"}, {"body_sha256": "x"}, {"metadata_sha256": ""},
+        {"time_s": -1},
     ],
 )  # fmt: skip
 def test_a_part_that_could_be_read_as_another_is_refused(part: dict[str, str]) -> None:
