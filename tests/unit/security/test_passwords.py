@@ -93,9 +93,9 @@ print(peak_kib() - before)
 
 
 def test_twenty_parallel_verifications_need_the_memory_of_one() -> None:
-    """Sixty of them, in sixty threads: without one heap for all, glibc kept 285 MB."""
+    """Sixty of them, in sixty threads: without one heap for all, glibc kept 285 MB; with it, one block of 19 MiB at most."""
     ended = subprocess.run([sys.executable, "-c", _TWENTY_LOGINS], capture_output=True, text=True, check=True)
-    assert int(ended.stdout) < 4 * 1024
+    assert int(ended.stdout) < 40 * 1024
 
 
 @pytest.mark.parametrize("good", ["correct zebra umbrella", "kT9#mmQ2vLx0", "drei Äpfel im Keller", "84117203965524"])
