@@ -1,18 +1,18 @@
 """Every error of ours, drawn as one tree.
 
-    NightjarError
-      StartError               the program cannot start: said in one line, exit code 2
-      CameraError              the camera or its driver failed; the next exposure may work
-        FitsError              a frame's bytes are not a frame we can read
-        CameraLostError        the connection to the camera's server or driver is gone
-      StoreError               the data folder or its database failed
-        DiskFullError          there is no room for what should be written
-      SettingsError            settings were refused; holds every problem with its path
-      SecurityError            a secret, key or certificate failed
-        VaultError             a sealed secret cannot be opened
-        RefusedError           a name, password, code or token was refused; says nothing more
-        ThrottledError         too many tries; says how long to wait
-      InputError               something a person or peer sent is not usable; says what to do
+NightjarError
+  StartError               the program cannot start: said in one line, exit code 2
+  CameraError              the camera or its driver failed; the next exposure may work
+    FitsError              a frame's bytes are not a frame we can read
+    CameraLostError        the connection to the camera's server or driver is gone
+  StoreError               the data folder or its database failed
+    DiskFullError          there is no room for what should be written
+  SettingsError            settings were refused; holds every problem with its path
+  SecurityError            a secret, key or certificate failed
+    VaultError             a sealed secret cannot be opened
+    RefusedError           a name, password, code or token was refused; says nothing more
+    ThrottledError         too many tries; says how long to wait
+  InputError               something a person or peer sent is not usable; says what to do
 """
 
 from dataclasses import dataclass

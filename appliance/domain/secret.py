@@ -11,7 +11,7 @@ class Secret(Generic[T]):
     __slots__ = ("__value",)
 
     def __init__(self, value: T) -> None:
-        self.__value = value
+        self.__value: T = value
 
     def reveal(self) -> T:
         """Return the value; stands only where it leaves the program."""

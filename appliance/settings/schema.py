@@ -60,7 +60,6 @@ class Site(Section):
         None, "Latitude", "North is positive. Sun and moon, day and night follow from it.", unit="°", ge=-90, le=90
     )
     longitude_deg: float | None = _setting(None, "Longitude", "East is positive.", unit="°", ge=-180, le=180)
-    elevation_m: float = _setting(0.0, "Elevation", "Height above the sea.", unit="m", ge=-500, le=9000)
     timezone: ZoneName = _setting(
         "UTC", "Time zone", "For instance Europe/Vienna. A night runs from noon to noon in this zone; labels show its time.",
         kind="zone",

@@ -34,4 +34,4 @@ class Notifier:
                 channel.settimeout(1.0)
                 channel.sendto(text.encode(), address)
         except OSError as error:
-            log.warning("systemd cannot be told %s: %s", text.split("\n")[0], error)
+            log.warning("systemd cannot be told %s: %s", text.partition("\n")[0], error)

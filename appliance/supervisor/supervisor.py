@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from appliance.domain.health import WorkerHealth
-from appliance.supervisor.channels import Mailbox
+from appliance.domain.health import QueueHealth, WorkerHealth
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.notify import Notifier
 from appliance.supervisor.worker import Worker, WorkerSpec
@@ -38,7 +37,7 @@ class Supervisor:
     def __init__(
         self,
         specs: Sequence[WorkerSpec],
-        mailboxes: Sequence[Mailbox[object]],
+        queues: Callable[[], tuple[QueueHealth, ...]],
         board: HealthBoard,
         notifier: Notifier,
         *,
@@ -49,13 +48,8 @@ class Supervisor:
         self._memory_limit_bytes = memory_limit_bytes
         self._on_ready = on_ready
         self._stopping = threading.Event()
-        self._mailboxes = tuple(mailboxes)
         self._workers = [Worker(spec, board, self._stopping) for spec in specs]
-        board.watch(self._workers_health, lambda: tuple(box.health for box in self._mailboxes))
-
-    def request_stop(self) -> None:
-        """Ask for an orderly stop; `run` returns soon after."""
-        self._stopping.set()
+        board.watch(self._workers_health, queues)
 
     def run(self) -> int:
         """Run until a stop is asked for and return the exit code; ends the process itself where a thread hangs."""
@@ -74,7 +68,7 @@ class Supervisor:
         return self._stop()
 
     def _take_signals(self) -> None:
-        def stop(number: int, _frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             self._stopping.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):

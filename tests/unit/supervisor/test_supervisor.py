@@ -33,7 +33,7 @@ class Bad(Service):
 
 made = module.Supervisor(
     [WorkerSpec("one", lambda beat: Service("one"), "x"), WorkerSpec("two", lambda beat: Bad("two"), "y")],
-    [], HealthBoard(SystemClock()), Notifier(), memory_limit_bytes={limit},
+    tuple, HealthBoard(SystemClock()), Notifier(), memory_limit_bytes={limit},
     on_ready=lambda: print("ready", flush=True),
 )
 sys.exit(made.run())
@@ -53,7 +53,7 @@ def _start(step: str, limit: int = 4 << 30, env: dict[str, str] | None = None) -
 
 def test_a_stuck_step_ends_the_process_with_70_and_every_traceback() -> None:
     process = _start("time.sleep(3600)")
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 70
     assert "worker two gave no sign" in err
     assert err.lower().count("thread 0x") == 3
@@ -61,15 +61,17 @@ def test_a_stuck_step_ends_the_process_with_70_and_every_traceback() -> None:
 
 
 def test_a_leak_ends_the_process_before_it_eats_the_machine() -> None:
-    process = _start("self.hoard = getattr(self, 'hoard', []) + [bytearray(b'x') * (20 << 20)]; time.sleep(0.05)", limit=300 << 20)
-    out, err = process.communicate(timeout=60)
+    process = _start(
+        "self.hoard = getattr(self, 'hoard', []) + [bytearray(b'x') * (20 << 20)]; time.sleep(0.05)", limit=300 << 20
+    )
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 70
     assert "memory ran away" in err
 
 
 def test_a_thread_that_ends_by_itself_ends_the_process() -> None:
     process = _start("raise SystemExit(0)")
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 70
     assert "the thread of worker two ended" in err
 
@@ -90,7 +92,7 @@ def test_a_raising_service_does_not_end_the_process() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() in {"ready\n", "closed two\n"}
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "bad night" in err
 

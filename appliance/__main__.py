@@ -1,0 +1,113 @@
+"""The command line: `python -m appliance run | develop | check-settings | print-settings | reset-admin`."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from appliance import __version__
+from appliance.domain.errors import NightjarError, SettingsError, StartError
+
+EXIT_REFUSED = 2
+DEFAULT_PORT = 8443
+
+
+def _default_data() -> Path:
+    named = os.environ.get("NIGHTJAR_DATA")
+    return Path(named) if named else Path.home() / ".local" / "share" / "nightjar"
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 (any free one) to 65535, not {text!r}")
+    return int(text)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    parser = argparse.ArgumentParser(prog="nightjar", description="An all-sky camera appliance.")
+    parser.add_argument("--version", action="version", version=f"nightjar {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--data", type=Path, default=_default_data(), help="data folder (default: %(default)s)")
+
+    run = commands.add_parser("run", parents=[data], help="run the appliance in the foreground")
+    run.add_argument("--development", action="store_true", help="on a computer of yours, not on the appliance")
+    run.add_argument("--listen", default="127.0.0.1", metavar="ADDR", help="address of the panel (default: %(default)s)")
+    run.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port of the panel (default: %(default)s)")
+    run.add_argument(
+        "--camera",
+        default="sky",
+        metavar="sky|ccd|DRIVER",
+        help="sky: the sky simulator; ccd: INDI's CCD simulator; or the name of an installed INDI driver (default: %(default)s)",
+    )
+
+    develop = commands.add_parser("develop", help="develop FITS files through the pipeline of camera frames")
+    _add_develop(develop)
+
+    check = commands.add_parser("check-settings", help="check a settings file and name every problem")
+    check.add_argument("file", type=Path)
+    commands.add_parser("print-settings", parents=[data], help="print the settings in force as JSON")
+    commands.add_parser(
+        "reset-admin",
+        parents=[data],
+        help="let whoever holds this machine claim it again: prints a new setup code at the next start",
+    )
+    return parser
+
+
+def _add_develop(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FITS")
+    parser.add_argument("--dark", type=Path, metavar="FILE", help="a dark frame, subtracted from every frame")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="develop each file N times (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write pictures and thumbnails there")
+    parser.add_argument("--timings", type=Path, metavar="FILE", help="write milliseconds of every stage as JSON")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; what is refused is said in one line, with exit code 2."""
+    options = make_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        return _dispatch(options)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"nightjar: {problem.path}: {problem.message}", file=sys.stderr)
+    except NightjarError as error:
+        print(f"nightjar: {error}", file=sys.stderr)
+    return EXIT_REFUSED
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    # Each command imports what it needs: `develop` should not pay for a web server, nor the panel's start for all of this.
+    match options.command:
+        case "run":
+            from appliance import compose
+
+            return compose.run(compose.Options(options.data, options.listen, options.port, options.camera, options.development))
+        case "develop":
+            from appliance.pipeline import cli
+
+            return cli.run(options)
+        case "check-settings":
+            from appliance.settings.parse import from_json
+
+            try:
+                from_json(options.file.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise StartError(f"{options.file} cannot be read: {error}") from error
+            print(f"{options.file}: good")
+            return 0
+        case "print-settings":
+            from appliance import compose
+
+            return compose.print_settings(options.data)
+        case _:
+            from appliance import compose
+
+            return compose.reset_admin(options.data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""SERVICE: looks after disk, database, clock and memory about once a minute, and says what it finds."""
+
+import logging
+from zoneinfo import ZoneInfo
+
+from appliance.domain.clock import Clock
+from appliance.domain.health import Severity
+from appliance.domain.night import night_of
+from appliance.housekeeping.retention import NightSize, nights_to_remove
+from appliance.settings.schema import Settings
+from appliance.store.audit import AuditStore
+from appliance.store.database import Database
+from appliance.store.files import DataFolder
+from appliance.store.frames import FrameStore
+from appliance.supervisor.channels import Published
+from appliance.supervisor.health import HealthBoard
+from appliance.supervisor.service import Beat
+
+log = logging.getLogger(__name__)
+
+DISK_EVERY_S = 20.0
+HOURLY_S = 3600.0
+BACKUP_EVERY_S = 24 * HOURLY_S
+MIB = 1 << 20
+
+
+class Every:
+    """Tells when something is due again, by monotonic seconds; the first time at once."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s, self._due_at = period_s, float("-inf")
+
+    def is_due(self, now_s: float) -> bool:
+        """Return whether the period has passed, and begin the next one if so."""
+        if now_s < self._due_at:
+            return False
+        self._due_at = now_s + self._period_s
+        return True
+
+
+class HousekeepingService:
+    """Removes old nights, guards the reserve, saves the database, and writes the audit log's head into the journal."""
+
+    def __init__(
+        self,
+        settings: Published[Settings],
+        folder: DataFolder,
+        database: Database,
+        frames: FrameStore,
+        audit: AuditStore,
+        board: HealthBoard,
+        clock: Clock,
+        beat: Beat,
+    ) -> None:
+        self._settings, self._folder, self._database = settings, folder, database
+        self._frames, self._audit = frames, audit
+        self._board, self._clock, self._beat = board, clock, beat
+        self._disk, self._hourly, self._backup = Every(DISK_EVERY_S), Every(HOURLY_S), Every(BACKUP_EVERY_S)
+        self._backup.is_due(clock.monotonic())  # opening the database has just looked after itself
+
+    def open(self) -> None:
+        """Remove what a power cut left half-done."""
+        self._folder.sweep_parts()
+        removed = self._frames.reconcile(self._beat)
+        if removed:
+            log.warning("after a crash, files and rows were made to agree: %s", removed)
+
+    def step(self) -> None:
+        """Look after what is due, then wait about a second."""
+        now_s = self._clock.monotonic()
+        if self._disk.is_due(now_s):
+            self.look_after_disk()
+        if self._hourly.is_due(now_s):
+            self.write_audit_head()
+        if self._backup.is_due(now_s):
+            self._database.backup()
+        self._settings.wait(self._settings.revision, 1.0)  # a lower 'Keep pictures' works at once
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def look_after_disk(self) -> None:
+        """Remove nights by age and room; raise or clear the issue of a full disk."""
+        settings = self._settings.value
+        reserve_bytes = settings.retention.reserve_mib * MIB
+        free_bytes = self._folder.free_bytes()
+        sizes = [NightSize(night.night, night.bytes) for night in self._frames.nights()]
+        for night in nights_to_remove(
+            sizes,
+            tonight=night_of(self._clock.now(), ZoneInfo(settings.site.timezone)),
+            keep_days=settings.retention.days,
+            free_bytes=free_bytes,
+            reserve_bytes=reserve_bytes,
+        ):
+            freed = self._frames.remove_night(night)
+            log.info("old night removed: %s, %d MiB", night, freed // MIB)
+            self._beat()
+        self._report_disk(self._folder.free_bytes(), reserve_bytes)
+
+    def _report_disk(self, free_bytes: int, reserve_bytes: int) -> None:
+        if free_bytes < reserve_bytes // 2:
+            self._folder.give_up_reserve()
+            self._board.raise_issue(
+                "disk.low",
+                Severity.ERROR if free_bytes < 32 * MIB else Severity.WARNING,
+                f"The disk is nearly full: {free_bytes // MIB} MiB free",
+                "Old nights are gone already. Lower 'Keep pictures' under Settings, Retention, or use a larger card.",
+            )
+        else:
+            self._folder.restore_reserve()
+            self._board.clear_issue("disk.low")
+
+    def write_audit_head(self) -> None:
+        """Write the hash of the audit log's last row into the journal, so that a cut tail shows."""
+        number, digest = self._audit.head()
+        log.info("audit log head: %d %s", number, digest)
