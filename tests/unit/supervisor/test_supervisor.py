@@ -25,7 +25,7 @@ class Service:
     def __init__(self, name): self.name = name
     def open(self): pass
     def step(self): time.sleep(0.05)
-    def close(self): closed.append(self.name); print("closed", self.name, flush=True)
+    def close(self): closed.append(self.name); sys.stdout.write(f"closed {{self.name}}\\n"); sys.stdout.flush()
 
 class Bad(Service):
     def step(self):
