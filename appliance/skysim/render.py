@@ -39,7 +39,7 @@ def render(scene: Scene, exposure: Exposure, when: datetime) -> Pixels:
     electrons = expected_electrons(scene, exposure, when)
     noise_seed = [scene.seed, int(when.timestamp() * 1e6), int(exposure.duration_s * 1e6), int(exposure.gain * 10)]
     pixels = read_out(electrons, scene.sensor, exposure, scene.seed, [abs(number) for number in noise_seed])
-    return pixels if exposure.binning == 1 else _binned(pixels, exposure.binning)
+    return binned(pixels, exposure.binning)
 
 
 def expected_electrons(scene: Scene, exposure: Exposure, when: datetime) -> Floats:
@@ -200,8 +200,10 @@ def _disc(scene: Scene, air: _Air, source: Source, lit: float, duration_s: float
     return Blots(blots.x, blots.y, blots.light * (ZERO_POINT_E_PER_S * 10 ** (-0.4 * mag) * duration_s * passed))
 
 
-def _binned(pixels: Pixels, binning: int) -> Pixels:
-    """Return the mean of squares of pixels, as software binning of these chips does."""
+def binned(pixels: Pixels, binning: int) -> Pixels:
+    """Return the mean of squares of pixels; what fills no square at the right and lower edge is left out."""
+    if binning == 1:
+        return pixels
     height, width = (side // binning for side in pixels.shape)
     squares = pixels[: height * binning, : width * binning].reshape(height, binning, width, binning)
     means: Pixels = squares.mean(axis=(1, 3), dtype=np.float32).astype(np.uint16)
