@@ -17,6 +17,7 @@ from appliance.store.migrations import MIGRATIONS, Migration
 from appliance.store.running import RunningTime
 
 log = logging.getLogger(__name__)
+logging.getLogger("peewee").setLevel(logging.INFO)  # at DEBUG it logs every parameter: hashes of passwords, sealed bytes
 
 FILE_NAME = "nightjar.db"
 BUSY_S = 10

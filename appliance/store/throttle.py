@@ -21,6 +21,8 @@ FRESH_LONGEST_PAUSE_S = 4.0
 """The longest that others can hold up an address that has not failed often itself."""
 FORGET_AFTER_S = 24 * 3600.0
 KNOWN_FOR_S = 90 * 86400.0
+NETWORK_FAILURES = 20
+"""After so many failures from one IPv6 network its unknown addresses count as guessing: one host can take any of them."""
 MOST_ROWS = 4096
 
 
@@ -47,7 +49,7 @@ class ThrottleStore:
         account : str or None
             The name as it was typed, known or not; None where there is none, as at the claim.
         address : str
-            Where it comes from; an IPv6 address counts as its /64 network.
+            Where it comes from.
 
         Raises
         ------
@@ -62,7 +64,7 @@ class ThrottleStore:
             wait_s = max(_wait_s(db, lane, now_s) for lane in lanes)
             if wait_s > 0:
                 raise ThrottledError(wait_s)
-            for lane in [*lanes, *_pair(name, place)]:
+            for lane in [*lanes, *_pair(name, place), *_network(place)]:
                 _count(db, lane, now_s)
 
     def succeeded(self, account: str | None, address: str) -> None:
@@ -74,8 +76,10 @@ class ThrottleStore:
         name, place = _account_key(account), _address_key(address)
         with self._database.write() as db:
             lanes = _lanes(db, name, place)
-            _forgive_address(db, lanes[0], _pair(name, place), now_s)
-            for lane in lanes[1:]:
+            forgiven = sum(_failures(db, lane) for lane in (_pair(name, place) or lanes[:1]))
+            for lane in [lanes[0], *_network(place)]:
+                _forgive(db, lane, forgiven)
+            for lane in [*lanes[1:], *_pair(name, place)]:
                 ThrottleRow.delete().where(_is(lane)).execute(db)
             if name is not None:
                 replace(KnownAddressRow, db, account_key=name, address=place, last_running_s=now_s)
@@ -104,8 +108,8 @@ def _lanes(db: peewee.SqliteDatabase, name: str | None, place: str) -> list[_Lan
     lanes = [_Lane("address", place)]
     if name is None or _is_known(db, name, place):
         return lanes
-    row = ThrottleRow.select().where(_is(lanes[0])).get_or_none(db)
-    if row is None or row.failures < FREE_FAILURES:
+    of_network = sum(_failures(db, lane) for lane in _network(place))
+    if _failures(db, lanes[0]) < FREE_FAILURES and of_network < NETWORK_FAILURES:
         return [*lanes, _Lane("account-fresh", name, FRESH_LONGEST_PAUSE_S)]
     return [*lanes, _Lane("account", name)]
 
@@ -115,17 +119,19 @@ def _pair(name: str | None, place: str) -> list[_Lane]:
     return [] if name is None else [_Lane("pair", f"{name} {place}")]
 
 
-def _forgive_address(db: peewee.SqliteDatabase, address: _Lane, pair: list[_Lane], now_s: float) -> None:
-    row = ThrottleRow.select().where(_is(address)).get_or_none(db)
-    forgiven = 0 if row is None else row.failures
-    if pair:
-        at_account = ThrottleRow.select().where(_is(pair[0])).get_or_none(db)
-        forgiven = 0 if at_account is None else at_account.failures
-        ThrottleRow.delete().where(_is(pair[0])).execute(db)
-    if row is None or row.failures <= forgiven:
-        ThrottleRow.delete().where(_is(address)).execute(db)
-    else:
-        replace(ThrottleRow, db, kind=address.kind, key=address.key, failures=row.failures - forgiven, last_running_s=now_s)
+def _network(place: str) -> list[_Lane]:
+    """Return the counter of an IPv6 address's /64 network; it holds nobody up by itself."""
+    return [_Lane("network", str(ipaddress.ip_network((place, 64), strict=False)))] if ":" in place else []
+
+
+def _failures(db: peewee.SqliteDatabase, lane: _Lane) -> int:
+    row = ThrottleRow.select().where(_is(lane)).get_or_none(db)
+    return 0 if row is None else row.failures
+
+
+def _forgive(db: peewee.SqliteDatabase, lane: _Lane, failures: int) -> None:
+    ThrottleRow.update(failures=ThrottleRow.failures - failures).where(_is(lane)).execute(db)
+    ThrottleRow.delete().where(_is(lane) & (ThrottleRow.failures <= 0)).execute(db)
 
 
 def _is_known(db: peewee.SqliteDatabase, name: str, place: str) -> bool:
@@ -141,8 +147,7 @@ def _wait_s(db: peewee.SqliteDatabase, lane: _Lane, now_s: float) -> float:
 
 
 def _count(db: peewee.SqliteDatabase, lane: _Lane, now_s: float) -> None:
-    row = ThrottleRow.select().where(_is(lane)).get_or_none(db)
-    failures = 1 if row is None else row.failures + 1
+    failures = _failures(db, lane) + 1
     replace(ThrottleRow, db, kind=lane.kind, key=lane.key, failures=failures, last_running_s=now_s)
 
 
@@ -171,8 +176,6 @@ def _address_key(address: str) -> str:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
     return str(parsed)

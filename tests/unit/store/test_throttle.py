@@ -14,6 +14,7 @@ from appliance.store.throttle import (
     FRESH_LONGEST_PAUSE_S,
     LONGEST_PAUSE_S,
     MOST_ROWS,
+    NETWORK_FAILURES,
     ThrottleStore,
     pause_s,
 )
@@ -139,12 +140,25 @@ class TestTheAdminGetsIn:
 
 
 class TestAddresses:
-    def test_one_ipv6_network_is_one_address(self, throttle: ThrottleStore) -> None:
-        for number in range(FREE_FAILURES):
-            throttle.attempt(None, f"2001:db8:1:2::{number}")
-        with pytest.raises(ThrottledError):
-            throttle.attempt(None, "2001:db8:1:2:ffff::1")
-        throttle.attempt(None, "2001:db8:1:3::1")
+    def test_a_host_that_takes_ever_new_ipv6_addresses_is_hardly_faster(
+        self, throttle: ThrottleStore, clock: MovableClock
+    ) -> None:
+        tried, end_s = 0, clock.monotonic() + 3600
+        while clock.monotonic() < end_s:
+            address = f"fd00:1:2:3::{tried:x}"
+            clock.run(throttle.wait_s("vera", address))
+            throttle.attempt("vera", address)
+            tried += 1
+        assert tried <= 70 + NETWORK_FAILURES
+        assert throttle.wait_s("vera", HOME) <= FRESH_LONGEST_PAUSE_S  # another network is not held up by it
+
+    @pytest.mark.parametrize("prefix", ["fe80::", "fd00:1:2:3::"])
+    def test_a_neighbour_on_the_same_network_does_not_lock_out_a_known_address(
+        self, throttle: ThrottleStore, clock: MovableClock, prefix: str
+    ) -> None:
+        throttle.succeeded("vera", f"{prefix}1")
+        guesses(throttle, clock, 600, addresses=(f"{prefix}2", f"{prefix}3"))
+        assert throttle.wait_s("vera", f"{prefix}1") == 0
 
     def test_a_mapped_address_is_its_ipv4_one(self, throttle: ThrottleStore) -> None:
         for _ in range(FREE_FAILURES):
