@@ -32,7 +32,7 @@ class House:
     """Give one end of a socket pair, with the true client address, to the application server."""
     is_ours: Callable[[str, str], bool]
     """Whether a Host value names this appliance, given the address that the connection arrived on."""
-    hsts: Callable[[], str]
+    hsts: Callable[[str], str]
 
 
 class Connection:
@@ -45,19 +45,20 @@ class Connection:
 
     async def serve(self) -> None:
         """Answer requests until the client or a limit ends the connection."""
-        is_api = False
+        is_api, host = False, ""
         try:
             while (head_bytes := await self._read_head()) is not None:
                 is_api = b" /api/" in head_bytes.split(b"\r\n", 1)[0]
                 head = parse_head(head_bytes, self._limits)
+                host = head.host
                 self._check_host(head)
                 body = await self._read_body(head)
                 if not await self._exchange(head, body) or head.wants_close:
                     return
         except HeadError as error:
-            await self._refuse(error.status, str(error), is_api=is_api)
+            await self._refuse(error.status, str(error), host, is_api=is_api)
         except TimeoutError:
-            await self._refuse(408, "the request took too long", is_api=is_api)
+            await self._refuse(408, "the request took too long", host, is_api=is_api)
 
     async def _read_head(self) -> bytes | None:
         """Return the next head, or None where the client ended the connection or had nothing more to say."""
@@ -150,9 +151,9 @@ class Connection:
         except TimeoutError as error:
             raise ConnectionAbortedError("the client reads too slowly") from error
 
-    async def _refuse(self, status: int, message: str, *, is_api: bool) -> None:
+    async def _refuse(self, status: int, message: str, host: str, *, is_api: bool) -> None:
         log.info("request refused: %s, %s", status, message)
-        await self._write(refusal(status, message, is_api=is_api, hsts=self._house.hsts()))
+        await self._write(refusal(status, message, is_api=is_api, hsts=self._house.hsts(host)))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.linger_s
         try:

@@ -33,7 +33,19 @@ _STOP_S = 3.0
 
 
 class Front:
-    """Listens with TLS on some sockets, and on others only to redirect to it."""
+    """Listens with TLS on some sockets, and on others only to redirect to it.
+
+    Parameters
+    ----------
+    context : ssl.SSLContext
+        Given once; the keeper of certificates renews what is behind it.
+    hand_over : callable
+        Gives one end of a socket pair, with the client's address and port, to the application server.
+    is_ours : callable
+        Says whether a name is ours, given the address of ours that the connection came to.
+    hsts : callable
+        Returns the Strict-Transport-Security header for answers to a host.
+    """
 
     def __init__(
         self,
@@ -41,7 +53,7 @@ class Front:
         hand_over: Callable[[socket.socket, tuple[str, int]], None],
         is_ours: Callable[[str, str], bool],
         *,
-        hsts: Callable[[], str] = lambda: "",
+        hsts: Callable[[str], str] = lambda _host: "",
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._context = context
@@ -57,10 +69,6 @@ class Front:
         """Serve listening sockets: TLS on `secure`, redirects on `plain`. The sockets are closed at the stop."""
         self._thread = threading.Thread(target=self._run, args=(tuple(secure), tuple(plain)), name="web-tls", daemon=True)
         self._thread.start()
-
-    def use(self, context: ssl.SSLContext) -> None:
-        """Take renewed certificates for new connections; live ones go on with what they have."""
-        self._context = context
 
     def is_answering(self, timeout: float) -> bool:
         """Tell whether the event loop comes round within `timeout` seconds.

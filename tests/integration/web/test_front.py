@@ -273,16 +273,6 @@ def test_slow_readers_of_one_address_leave_places_for_another(make_site: Callabl
         reader.close()
 
 
-def test_renewed_certificates_serve_new_connections_and_leave_live_ones_alone(site: Site) -> None:
-    with Client(site.port) as live:
-        before = live.socket.getpeercert(binary_form=True)
-        site.front.use(self_signed(site.folder, "renewed.local"))
-        assert live.request("GET", "/").status == 200
-        with Client(site.port) as fresh:
-            assert fresh.socket.getpeercert(binary_form=True) != before
-            assert fresh.request("GET", "/").status == 200
-
-
 def test_a_stop_closes_every_connection_and_frees_the_port(site: Site) -> None:
     with Client(site.port) as client:
         assert client.request("GET", "/").status == 200

@@ -1,0 +1,203 @@
+"""What the API tells, as values; their fields are its schemas."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.domain.frame import StoredFrame
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """How the appliance is."""
+
+    status: str
+    """starting, ok or degraded."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameView:
+    """One stored frame."""
+
+    id: int
+    night: str
+    """Date of the evening."""
+    started_at: datetime
+    exposure_s: float
+    gain: float
+    """In the driver's own units."""
+    binning: int
+    width: int
+    height: int
+    mean_adu: float
+    saturated_fraction: float
+    stars: int | None
+    sky_mag_arcsec2: float | None
+    sensor_temperature_c: float | None
+    picture_bytes: int
+    picture_url: str
+    thumb_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """What the camera does."""
+
+    state: str
+    """starting, exposing, waiting, paused or absent."""
+    device: str | None
+    message: str
+    started: int
+    received: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatestView:
+    """The newest frame, and when to ask again."""
+
+    frame: FrameView | None
+    camera: CameraView
+    next_expected_at: datetime | None
+    next_expected_in_s: float | None
+    """Real seconds from this answer on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramesView:
+    """A page of frames, newest first."""
+
+    night: str
+    frames: tuple[FrameView, ...]
+    next_before: int | None
+    """To be given as `before` for the next page; null on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightView:
+    """One night."""
+
+    night: str
+    frames: int
+    bytes: int
+    first_at: datetime
+    last_at: datetime
+    products: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NightsView:
+    """Every night that is kept, newest first."""
+
+    nights: tuple[NightView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementView:
+    """The numbers of one frame."""
+
+    id: int
+    started_at: datetime
+    exposure_s: float
+    gain: float
+    mean_adu: float
+    saturated_fraction: float
+    stars: int | None
+    sky_mag_arcsec2: float | None
+    sensor_temperature_c: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementsView:
+    """A page of numbers, newest first."""
+
+    night: str
+    measurements: tuple[MeasurementView, ...]
+    next_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssueView:
+    """Something that a person should know."""
+
+    key: str
+    severity: str
+    title: str
+    advice: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """One service's thread."""
+
+    name: str
+    state: str
+    restarts: int
+    beat_age_s: float
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One mailbox."""
+
+    name: str
+    depth: int
+    capacity: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class SystemView:
+    """The appliance as a whole."""
+
+    status: str
+    version: str
+    now: datetime
+    camera: CameraView
+    issues: tuple[IssueView, ...]
+    workers: tuple[WorkerView, ...]
+    queues: tuple[QueueView, ...]
+    memory_bytes: int
+    disk_free_bytes: int
+    disk_total_bytes: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandView:
+    """What was asked of the camera."""
+
+    accepted: str
+
+
+def frame_view(frame: StoredFrame) -> FrameView:
+    """Return a frame as the API tells it."""
+    exposure, measured = frame.exposure, frame.measurement
+    return FrameView(
+        id=frame.id,
+        night=frame.night.text,
+        started_at=frame.started_at,
+        exposure_s=exposure.duration_s,
+        gain=exposure.gain,
+        binning=exposure.binning,
+        width=frame.width,
+        height=frame.height,
+        mean_adu=measured.mean_adu,
+        saturated_fraction=measured.saturated_fraction,
+        stars=measured.stars,
+        sky_mag_arcsec2=measured.sky_mag_arcsec2,
+        sensor_temperature_c=frame.sensor_temperature_c,
+        picture_bytes=frame.picture_bytes,
+        picture_url=f"/media/frames/{frame.id}.jpg",
+        thumb_url=f"/media/thumbs/{frame.id}.jpg",
+    )
+
+
+def measurement_view(frame: StoredFrame) -> MeasurementView:
+    """Return a frame's numbers as the API tells them."""
+    measured = frame.measurement
+    return MeasurementView(
+        frame.id, frame.started_at, frame.exposure.duration_s, frame.exposure.gain, measured.mean_adu,
+        measured.saturated_fraction, measured.stars, measured.sky_mag_arcsec2, frame.sensor_temperature_c,
+    )  # fmt: skip

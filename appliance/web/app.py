@@ -1,0 +1,206 @@
+"""The panel as a WSGI application: each request is identified, weighed against its route, answered, and dressed in headers."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import bottle
+
+from appliance.domain.access import Access
+from appliance.domain.errors import InputError, NightjarError
+from appliance.web import api, pages
+from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect
+from appliance.web.encode import to_json
+from appliance.web.forms import FORM_TYPE, parse_form, parse_query
+from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged
+from appliance.web.parts import WebParts
+from appliance.web.problems import Problem, problem_of
+from appliance.web.render import Templates
+from appliance.web.replies import (
+    add_headers,
+    content_reply,
+    evidence,
+    json_reply,
+    media_reply,
+    redirect_reply,
+    reply,
+    set_cookies,
+)
+from appliance.web.routes import Route, Style, table
+from appliance.web.series import SeriesKeeper
+from appliance.web.visit import Visit, Visitor
+
+log = logging.getLogger(__name__)
+
+MODULES = (pages, api)
+"""Importing them fills the table of routes."""
+LARGEST_BODY = 64 * 1024
+FAULT = Problem(500, "Something went wrong here. The log says what; the rest goes on.")
+FORGED = Problem(403, "This request did not come from a page of this panel. Go back, load the page again and repeat it.")
+UNCLAIMED = Problem(403, "Nobody has claimed this appliance yet. Open its panel in a browser first.")
+BELOW = Problem(403, "Your account may not do this. Ask an admin.")
+NOBODY = Problem(401, "Log in first.")
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page in the navigation."""
+
+    name: str
+    title: str
+    address: str
+    access: Access
+
+
+TABS = (
+    Tab("live", "Live", "/", Access.VIEWER),
+    Tab("nights", "Nights", "/nights", Access.VIEWER),
+    Tab("system", "System", "/system", Access.STAFF),
+    Tab("settings", "Settings", "/settings", Access.STAFF),
+    Tab("accounts", "Accounts", "/accounts", Access.ADMIN),
+    Tab("help", "Help", "/help", Access.ANYONE),
+)
+
+
+class Panel:
+    """Everything behind the TLS front."""
+
+    def __init__(self, parts: WebParts) -> None:
+        self._parts = parts
+        self._templates = Templates()
+        self._series = SeriesKeeper(parts.frames)
+        self._bottle = bottle.Bottle()
+        self._bottle.default_error_handler = self._refuse_unknown
+        for route in table():
+            self._bottle.route(route.path, route.method, self._bound(route))
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request, as WSGI wants it."""
+        answer: Iterable[bytes] = self._bottle(environ, start_response)
+        return answer
+
+    def _bound(self, route: Route) -> Callable[..., bottle.HTTPResponse]:
+        def serve(**args: str) -> bottle.HTTPResponse:
+            return self._serve(route, args)
+
+        return serve
+
+    def _serve(self, route: Route, args: dict[str, str]) -> bottle.HTTPResponse:
+        """Answer a request; whatever goes wrong becomes words."""
+        try:
+            return self._weigh(route, args)
+        except NightjarError as error:
+            problem = problem_of(error)
+            if problem.status >= 500:
+                log.error("could not serve: %s %s: %s", route.method, route.path, error)
+            return self._refuse(problem, route.style)
+        except Exception:
+            log.exception("fault while serving: %s %s", route.method, route.path)
+            return self._refuse(FAULT, route.style)
+
+    def _weigh(self, route: Route, args: dict[str, str]) -> bottle.HTTPResponse:
+        """Let a request through to its handler, or not."""
+        gate = self._parts.gate
+        if not gate.is_claimed and not route.when_unclaimed:
+            is_page = route.style is Style.PAGE and route.method == "GET"
+            return redirect_reply(Redirect("/claim")) if is_page else self._refuse(UNCLAIMED, Style.API)
+        seen = evidence()
+        visitor = identify(seen, gate, pictures_are_public=self._parts.settings.published.value.web.public_pictures)
+        if not is_allowed(route, visitor):
+            return self._turn_away(route, visitor)
+        visit = self._visit(route, args, seen, visitor)
+        if is_forged(route.method, seen, visitor, visit.form):
+            return self._refuse(FORGED, route.style)
+        return self._dressed(route.handler(visit), visit)
+
+    def _visit(self, route: Route, args: dict[str, str], seen: Evidence, visitor: Visitor) -> Visit:
+        environ = bottle.request.environ
+        body: bytes = environ["wsgi.input"].read(LARGEST_BODY + 1) if route.method != "GET" else b""
+        if len(body) > LARGEST_BODY:
+            raise InputError(f"A body may have {LARGEST_BODY} bytes at most.")
+        content_type = environ.get("CONTENT_TYPE", "")
+        has_form = route.style is Style.PAGE or content_type.startswith(FORM_TYPE)
+        return Visit(
+            parts=self._parts,
+            series=self._series,
+            visitor=visitor,
+            method=route.method,
+            path=environ["PATH_INFO"],
+            args=args,
+            query=parse_query(environ.get("QUERY_STRING", "")),
+            form=parse_form(body, content_type) if has_form else {},
+            body=body,
+            address=environ["REMOTE_ADDR"],
+            agent=environ.get("HTTP_USER_AGENT", ""),
+            csrf_token=form_token(seen, visitor),
+        )
+
+    def _turn_away(self, route: Route, visitor: Visitor) -> bottle.HTTPResponse:
+        """Send people to the login; tell everybody else the status."""
+        if visitor.session is not None or visitor.token is not None:
+            return self._refuse(BELOW, route.style)
+        if route.style is not Style.PAGE or route.method != "GET":
+            return self._refuse(NOBODY, route.style)
+        request = bottle.request
+        here = request.environ["PATH_INFO"] + (f"?{request.query_string}" if request.query_string else "")
+        return redirect_reply(Redirect("/login" if here == "/" else f"/login?next={quote(here, safe='/')}"))
+
+    def _dressed(self, answer: Answer, visit: Visit) -> bottle.HTTPResponse:
+        match answer:
+            case Page():
+                return self._page(answer, visit)
+            case Json():
+                return json_reply(answer)
+            case Redirect():
+                return redirect_reply(answer)
+            case Media():
+                return media_reply(answer)
+            case Content():
+                return content_reply(answer)
+
+    def _page(self, page: Page, visit: Visit | None) -> bottle.HTTPResponse:
+        visitor = visit.visitor if visit else Visitor()
+        about = {
+            "site_name": self._parts.settings.published.value.site.name if visitor.level >= Access.VIEWER else "Nightjar",
+            "tabs": tuple(tab for tab in TABS if tab.access <= visitor.level) if visitor.level >= Access.VIEWER else (),
+            "visitor": visitor,
+            "csrf": visit.csrf_token if visit else "",
+            "path": visit.path if visit else "",
+            "issues": self._parts.board.issues if visitor.level >= Access.STAFF else (),
+        }
+        text = self._templates.render(page.template, {**about, **page.values})
+        response = reply(page.status, text.encode(), "text/html; charset=utf-8")
+        add_headers(response, page.headers)
+        set_cookies(response, page.cookies)
+        return response
+
+    def _refuse(self, problem: Problem, style: Style) -> bottle.HTTPResponse:
+        if style is Style.PAGE:
+            response = self._page(Page("message", {"problem": problem}, problem.status), None)
+        else:
+            response = reply(problem.status, to_json(problem.document()), "application/problem+json")
+        if problem.status == 401:
+            response.set_header("WWW-Authenticate", 'Bearer realm="Nightjar"')
+        if problem.retry_after_s is not None:
+            response.set_header("Retry-After", str(problem.retry_after_s))
+        return response
+
+    def _refuse_unknown(self, error: bottle.HTTPError) -> bytes:
+        """Dress what Bottle refuses by itself, unknown paths and methods; its own pages would show more than they should."""
+        status = int(error.status_code)
+        is_api = bottle.request.environ.get("PATH_INFO", "").startswith("/api/")
+        style = Style.API if is_api or not self._parts.gate.is_claimed else Style.PAGE
+        words = {404: "There is nothing here.", 405: "This address does not take that method."}
+        if status not in words:
+            log.error("fault outside a route: %s", error.exception)
+        made = self._refuse(Problem(status, words[status]) if status in words else FAULT, style)
+        response = bottle.response
+        response.status = made.status
+        for name, value in made.headerlist:
+            response.set_header(name, value)
+        if status == 405:
+            response.set_header("Allow", error.headers["Allow"])
+        body: bytes = made.body
+        return body

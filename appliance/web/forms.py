@@ -1,0 +1,51 @@
+"""What a browser sends in a form or a query, taken apart within bounds."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from appliance.domain.errors import InputError
+
+MOST_FIELDS = 200
+LONGEST_NAME = 100
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def parse_query(untrusted: str) -> Mapping[str, str]:
+    """Return the fields of a query; see `parse_form`."""
+    return _fields(untrusted)
+
+
+def parse_form(untrusted: bytes, content_type: str) -> Mapping[str, str]:
+    """Return the fields of a form.
+
+    Raises
+    ------
+    InputError
+        If it is not a form, has more than 200 fields, a field twice, or text that is not UTF-8.
+    """
+    if not untrusted:
+        return {}
+    if content_type.partition(";")[0].strip().lower() != FORM_TYPE:
+        raise InputError("Send the form as a browser does.")
+    try:
+        text = untrusted.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise InputError("The form holds bytes that do not belong there.") from error
+    return _fields(text)
+
+
+def _fields(text: str) -> Mapping[str, str]:
+    if not text:
+        return {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    except ValueError as error:  # too many fields, or not UTF-8
+        raise InputError("There are too many fields, or letters that are not UTF-8.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InputError("A field came twice.")
+    if any(len(name) > LONGEST_NAME for name in fields):
+        raise InputError(f"The name of a field is longer than {LONGEST_NAME} letters.")
+    if any("\x00" in value for value in fields.values()):
+        raise InputError("A field holds a zero byte.")
+    return fields

@@ -1,0 +1,29 @@
+"""Short good news after a form: the address carries a key of this table, so nothing that others write is ever shown."""
+
+from collections.abc import Mapping
+
+NOTICES: Mapping[str, str] = {
+    "claimed": "The appliance is yours. Log in with the name and password that you chose.",
+    "logged-out": "You are logged out.",
+    "saved": "Saved. The next frame is made with these settings.",
+    "unchanged": "Nothing was changed.",
+    "restored": "The former settings are in force again.",
+    "paused": "Capture pauses once the exposure under way has ended.",
+    "resumed": "Capture goes on.",
+    "reconnecting": "The camera is looked for anew.",
+    "account-created": "The account is there.",
+    "account-changed": "The account is changed.",
+    "account-deleted": "The account is gone, with its sessions and tokens.",
+    "password-changed": "Your password is changed. Every other session of yours has ended.",
+    "password-reset": "The password is set. All sessions of that account have ended.",
+    "session-revoked": "The session has ended.",
+    "totp-cleared": "The second factor is off.",
+    "token-revoked": "The token is of no use any more.",
+    "certificate-imported": "The certificate is served from now on, for its own names.",
+    "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",
+}
+
+
+def notice(query: Mapping[str, str]) -> str:
+    """Return the notice that a query asks for, or nothing."""
+    return NOTICES.get(query.get("done", ""), "")

@@ -1,0 +1,31 @@
+"""The pages; importing this package fills the table of routes with them."""
+
+from appliance.web.pages import (
+    accounts,
+    audit,
+    certificate,
+    entry,
+    files,
+    gallery,
+    handbook,
+    live,
+    me,
+    settings,
+    system,
+    tokens,
+)
+
+__all__ = [
+    "accounts",
+    "audit",
+    "certificate",
+    "entry",
+    "files",
+    "gallery",
+    "handbook",
+    "live",
+    "me",
+    "settings",
+    "system",
+    "tokens",
+]

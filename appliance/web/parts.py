@@ -1,0 +1,61 @@
+"""What the panel is built of: everything that `compose.py` hands to the web service."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.domain.clock import Clock
+from appliance.domain.commands import CameraCommand
+from appliance.domain.frame import CameraStatus, StoredFrame
+from appliance.store.accounts import AccountStore
+from appliance.store.audit import AuditStore
+from appliance.store.files import DataFolder
+from appliance.store.frames import FrameStore
+from appliance.store.products import ProductStore
+from appliance.store.revisions import SettingsStore
+from appliance.store.sessions import SessionStore
+from appliance.store.tokens import TokenStore
+from appliance.supervisor.channels import Mailbox, Published
+from appliance.supervisor.health import HealthBoard
+from appliance.web.certificates import CertificateKeeper
+from appliance.web.login import Gate
+from appliance.web.people import People
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the panel is reached."""
+
+    address: str = "127.0.0.1"
+    port: int = 8443
+    sockets: tuple[socket.socket, ...] = ()
+    """Listening sockets that systemd handed over; with them, address and port are not used."""
+    plain_sockets: tuple[socket.socket, ...] = ()
+    """Those of port 80, where nothing but the way to HTTPS is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """Stores, channels and keepers that the panel works with."""
+
+    version: str
+    device_name: str
+    clock: Clock
+    board: HealthBoard
+    folder: DataFolder
+    settings: SettingsStore
+    frames: FrameStore
+    products: ProductStore
+    accounts: AccountStore
+    sessions: SessionStore
+    tokens: TokenStore
+    audit: AuditStore
+    gate: Gate
+    people: People
+    certificates: CertificateKeeper
+    latest: Published[StoredFrame | None]
+    camera: Published[CameraStatus]
+    camera_commands: Mailbox[CameraCommand]
+    listen: Listen
+    used_memory_bytes: Callable[[], int]
+    """Resident memory of this process."""

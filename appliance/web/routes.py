@@ -1,0 +1,105 @@
+"""The table of routes: what is not in it does not exist, and nothing enters it without saying who may ask.
+
+Pages, media and API are functions from a `Visit` to an `Answer`, declared with `@route`; the matrix of tests and the
+OpenAPI document are made from this table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from appliance.domain.access import Access, Scope
+from appliance.web.answers import Answer
+from appliance.web.visit import Visit
+
+Handler = Callable[[Visit], Answer]
+
+SAFE_METHODS = frozenset({"GET"})
+"""HEAD is GET without the body, everywhere."""
+METHODS = frozenset({"GET", "POST", "PUT"})
+
+
+class Style(Enum):
+    """How a route refuses: a page sends people to the login, the others answer with a status."""
+
+    PAGE = auto()
+    MEDIA = auto()
+    API = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a query, for the API's document."""
+
+    name: str
+    schema: dict[str, object]
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method at one path."""
+
+    method: str
+    path: str
+    """With `<name>` for what varies."""
+    access: Access
+    style: Style
+    handler: Handler
+    scope: Scope | None
+    """What an API token needs; None: no token opens this."""
+    when_unclaimed: bool
+    """Whether it answers before anybody has claimed the appliance; then it is for that time, and nothing else answers."""
+    parameters: tuple[Parameter, ...] = ()
+    answer: type | dict[str, object] | None = None
+    """What the API answers: a dataclass, or a schema."""
+    body: dict[str, object] | None = field(default=None)
+    """Schema of what the API takes."""
+
+    @property
+    def summary(self) -> str:
+        """First line of the handler's docstring."""
+        return (self.handler.__doc__ or "").strip().split("\n")[0]
+
+
+_TABLE: dict[tuple[str, str], Route] = {}
+
+
+def route(
+    method: str,
+    path: str,
+    *,
+    access: Access,
+    style: Style = Style.PAGE,
+    scope: Scope | None = None,
+    when_unclaimed: bool = False,
+    parameters: tuple[Parameter, ...] = (),
+    answer: type | dict[str, object] | None = None,
+    body: dict[str, object] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Put a handler into the table; a wrong declaration is an error while the program is imported.
+
+    Raises
+    ------
+    TypeError
+        If no access is declared.
+    ValueError
+        If the method is not served, the path is taken, or an open route would change something.
+    """
+    if not isinstance(access, Access):
+        raise TypeError(f"{method} {path} needs an access of Access, not {access!r}")
+    if method not in METHODS:
+        raise ValueError(f"{path}: {method} is not served; use one of {sorted(METHODS)}")
+    if (method, path) in _TABLE:
+        raise ValueError(f"{method} {path} is declared twice")
+
+    def declare(handler: Handler) -> Handler:
+        _TABLE[method, path] = Route(method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body)
+        return handler
+
+    return declare
+
+
+def table() -> tuple[Route, ...]:
+    """Return every route, sorted by path and method."""
+    return tuple(sorted(_TABLE.values(), key=lambda entry: (entry.path, entry.method)))

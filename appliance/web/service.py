@@ -1,0 +1,102 @@
+"""The web service: certificates, application server and TLS front, opened, watched and closed together."""
+
+import logging
+import socket
+import time
+
+from appliance.domain.errors import NightjarError, StartError
+from appliance.supervisor.service import Beat
+from appliance.web.app import Panel
+from appliance.web.limits import Limits
+from appliance.web.parts import Listen, WebParts
+from appliance.web.tls import Front
+from appliance.web.waitress_side import ApplicationServer
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 256
+_STUCK_AFTER_S = 30.0
+
+
+class WebService:
+    """Serves the panel; threads of its own: the TLS loop, waitress's loop and waitress's workers."""
+
+    def __init__(self, parts: WebParts, beat: Beat = lambda: None, *, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        self._parts, self._beat, self._limits = parts, beat, limits
+        self._server: ApplicationServer | None = None
+        self._front: Front | None = None
+        self._answered_at = 0.0
+        self.port = 0
+        """Where the panel is reached, after `open`."""
+
+    def open(self) -> None:
+        """Load or make the certificates, listen and serve.
+
+        Raises
+        ------
+        StartError
+            If the address cannot be listened on.
+        SecurityError
+            If there are no certificates and none can be made.
+        """
+        parts = self._parts
+        parts.certificates.open()
+        self._beat()
+        secure = listening(parts.listen)
+        self.port = int(secure[0].getsockname()[1])
+        self._server = ApplicationServer(Panel(parts))
+        self._server.start()
+        self._front = Front(
+            parts.certificates.context,
+            self._server.hand_over,
+            parts.certificates.is_ours,
+            hsts=parts.certificates.hsts,
+            limits=self._limits,
+        )
+        self._front.start(secure, [plain.dup() for plain in parts.listen.plain_sockets])
+        self._answered_at = time.monotonic()
+        log.info("panel serves: port %d", self.port)
+
+    def step(self) -> None:
+        """Look after the certificates, and make sure that both loops come round.
+
+        Raises
+        ------
+        NightjarError
+            If one has ended or hangs; the worker then builds the service afresh.
+        """
+        if self._server is None or self._front is None:
+            raise NightjarError("the web service was not opened")
+        self._parts.certificates.step()
+        self._server.check()
+        if self._front.is_answering(timeout=1.0):
+            self._answered_at = time.monotonic()
+            time.sleep(0.5)
+        elif time.monotonic() - self._answered_at > _STUCK_AFTER_S:
+            raise NightjarError(f"the TLS front gave no sign for {_STUCK_AFTER_S:.0f} s")
+
+    def close(self) -> None:
+        """Stop listening, end every connection and thread."""
+        if self._front is not None:
+            self._front.stop()
+        if self._server is not None:
+            self._server.stop(timeout=3.0)
+        self._front = self._server = None
+
+
+def listening(listen: Listen) -> list[socket.socket]:
+    """Return sockets that listen: copies of those handed over, which a restart of the service needs again, or a new one.
+
+    Raises
+    ------
+    StartError
+        If address and port cannot be had.
+    """
+    if listen.sockets:
+        return [handed.dup() for handed in listen.sockets]
+    try:
+        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
+        both = listen.address == "::" and socket.has_dualstack_ipv6()
+        return [socket.create_server((listen.address, listen.port), family=family, backlog=BACKLOG, dualstack_ipv6=both)]
+    except OSError as error:
+        raise StartError(f"cannot listen on {listen.address} port {listen.port}: {error.strerror}") from error

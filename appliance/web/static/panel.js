@@ -1,0 +1,206 @@
+// What pages do by themselves: the live view asks when the next picture is due, the system page keeps its numbers fresh.
+"use strict";
+
+const LONGEST_PAUSE_S = 60;
+const dash = "\u2013";
+
+function number(value, digits, unit) {
+  if (value === null || value === undefined) return dash;
+  const text = value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const spaced = text.replaceAll(",", "\u202f").replace("-", "\u2212");
+  return unit ? `${spaced} ${unit}` : spaced;
+}
+
+function exposureTime(seconds) {
+  if (seconds > 0 && seconds < 0.25) return `1/${number(Math.round(1 / seconds), 0)} s`;
+  return seconds < 10 && seconds !== Math.round(seconds) ? `${seconds.toFixed(1)} s` : `${seconds.toFixed(0)} s`;
+}
+
+function size(count) {
+  for (const unit of ["bytes", "kB", "MB", "GB"]) {
+    if (count < 1000) return `${unit === "bytes" || count >= 100 ? count.toFixed(0) : count.toFixed(1)} ${unit}`;
+    count /= 1000;
+  }
+  return `${count.toFixed(1)} TB`;
+}
+
+function moment(iso, zone) {
+  const words = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone });
+  return words.format(new Date(iso));
+}
+
+function write(key, text, root = document) {
+  const place = root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+class LiveView {
+  constructor(root) {
+    this.root = root;
+    this.stage = root.querySelector("[data-stage]");
+    this.zone = root.dataset.zone;
+    this.shown = Number(root.dataset.frame || 0);
+    this.etag = "";
+    this.dueAt = null;
+    this.pauseS = 2;
+    this.timer = 0;
+    setInterval(() => this.count(), 1000);
+    document.addEventListener("visibilitychange", () => document.hidden || this.ask());
+    this.expect(root.dataset.nextIn === "" ? null : Number(root.dataset.nextIn));
+  }
+
+  // Plan the next question: shortly after the picture is due, never sooner than a second, seldom when nothing is known.
+  expect(inS) {
+    this.dueAt = inS === null ? null : performance.now() + inS * 1000;
+    this.pauseS = 2;
+    this.plan(inS === null ? 10 : inS + 0.4 + Math.random() * 0.4);
+    this.count();
+  }
+
+  plan(inS) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), Math.min(Math.max(inS, 1), LONGEST_PAUSE_S) * 1000);
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    if (document.hidden) return;
+    try {
+      const headers = this.etag ? { "If-None-Match": this.etag } : {};
+      const answer = await fetch("/api/v1/latest", { headers, cache: "no-store", credentials: "same-origin" });
+      if (answer.status === 401 || answer.status === 403) return this.leave();
+      if (answer.status === 200) {
+        this.etag = answer.headers.get("ETag") || "";
+        await this.take(await answer.json());
+        this.offline(false);
+        return;
+      }
+      this.offline(answer.status !== 304);
+    } catch (error) {
+      this.offline(true);
+    }
+    this.plan(this.pauseS);
+    this.pauseS = Math.min(this.pauseS * 1.5, 15);
+  }
+
+  async take(view) {
+    write("state", view.camera.state);
+    write("message", view.camera.message);
+    this.root.dataset.state = view.camera.state;
+    if (view.frame && view.frame.id !== this.shown) await this.show(view.frame);
+    this.expect(view.next_expected_in_s);
+  }
+
+  async show(frame) {
+    const picture = new Image(frame.width, frame.height);
+    picture.alt = `The sky at ${moment(frame.started_at, this.zone)}`;
+    picture.className = "sky is-new";
+    picture.src = frame.picture_url;
+    try {
+      await picture.decode();
+    } catch (error) {
+      return;
+    }
+    this.shown = frame.id;
+    this.stage.querySelector("[data-empty]")?.remove();
+    this.stage.append(picture);
+    picture.getBoundingClientRect();
+    picture.classList.remove("is-new");
+    setTimeout(() => {
+      while (this.stage.children.length > 1) this.stage.firstElementChild.remove();
+    }, 1200);
+    this.describe(frame);
+  }
+
+  describe(frame) {
+    this.root.dataset.frame = String(frame.id);
+    write("time", moment(frame.started_at, this.zone));
+    write("exposure", exposureTime(frame.exposure_s));
+    write("gain", number(frame.gain, frame.gain % 1 ? 1 : 0));
+    write("mean", number(frame.mean_adu, 0, "ADU"));
+    write("stars", number(frame.stars, 0));
+    write("sky", number(frame.sky_mag_arcsec2, 2, "mag/\u2033\u00b2"));
+    write("temperature", number(frame.sensor_temperature_c, 1, "\u00b0C"));
+    write("saturated", number(100 * frame.saturated_fraction, 2, "%"));
+    for (const link of this.root.querySelectorAll("[data-frame-link]")) link.href = `/frames/${frame.id}`;
+  }
+
+  count() {
+    if (this.dueAt === null) return write("next", "");
+    const leftS = Math.ceil((this.dueAt - performance.now()) / 1000);
+    write("next", leftS > 0 ? `Next picture in ${leftS} s` : "Next picture is due");
+  }
+
+  offline(isOffline) {
+    this.root.classList.toggle("is-offline", isOffline);
+  }
+
+  leave() {
+    location.assign("/login");
+  }
+}
+
+class SystemView {
+  constructor(root) {
+    this.root = root;
+    setInterval(() => this.ask(), 5000);
+  }
+
+  async ask() {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch("/api/v1/system", { cache: "no-store", credentials: "same-origin" });
+      if (answer.ok) this.take(await answer.json());
+    } catch (error) {
+      // The next round asks again.
+    }
+  }
+
+  take(view) {
+    write("status", view.status, this.root);
+    write("memory", size(view.memory_bytes), this.root);
+    write("free", size(view.disk_free_bytes), this.root);
+    write("frames", number(view.frames, 0), this.root);
+    write("camera-state", view.camera.state, this.root);
+    write("camera-counts", `${view.camera.started} / ${view.camera.received} / ${view.camera.dropped}`, this.root);
+    for (const worker of view.workers) {
+      write(`worker-${worker.name}-state`, worker.state, this.root);
+      write(`worker-${worker.name}-restarts`, String(worker.restarts), this.root);
+      write(`worker-${worker.name}-beat`, `${worker.beat_age_s.toFixed(1)} s`, this.root);
+    }
+    for (const queue of view.queues) {
+      write(`queue-${queue.name}-depth`, `${queue.depth} of ${queue.capacity}`, this.root);
+      write(`queue-${queue.name}-dropped`, String(queue.dropped), this.root);
+    }
+  }
+}
+
+function switchMode() {
+  const page = document.documentElement;
+  const isRed = page.dataset.mode !== "red";
+  if (isRed) page.dataset.mode = "red";
+  else delete page.dataset.mode;
+  try {
+    localStorage.setItem("nightjar-mode", isRed ? "red" : "dark");
+  } catch (error) {
+    // Storage may be forbidden.
+  }
+  for (const button of document.querySelectorAll("[data-mode-switch]")) button.setAttribute("aria-pressed", String(isRed));
+}
+
+for (const button of document.querySelectorAll("[data-mode-switch]")) {
+  button.hidden = false;
+  button.setAttribute("aria-pressed", String(document.documentElement.dataset.mode === "red"));
+  button.addEventListener("click", switchMode);
+}
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+    button.textContent = "Copied";
+  });
+}
+const live = document.querySelector("[data-live]");
+if (live) new LiveView(live);
+const system = document.querySelector("[data-system]");
+if (system) new SystemView(system);
