@@ -235,9 +235,11 @@ class SkyDriver(WiredDriver):
         width = min(int(self._number("CCD_FRAME", "WIDTH")), scene.lens.width - left)
         height = min(int(self._number("CCD_FRAME", "HEIGHT")), scene.lens.height - top)
         is_compressed = self._is_on("CCD_COMPRESSION", "INDI_ENABLED")
-        return _Order(
-            scene, exposure, self._clock.now(), offset, left, top, max(width, binning), max(height, binning), is_compressed
-        )
+        now = self._clock.now()
+        started_at = now.replace(
+            microsecond=now.microsecond // 1000 * 1000
+        )  # as exact as DATE-OBS: header and scene give the frame
+        return _Order(scene, exposure, started_at, offset, left, top, max(width, binning), max(height, binning), is_compressed)
 
 
 def _frame(order: _Order) -> tuple[bytes, int]:

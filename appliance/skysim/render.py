@@ -18,14 +18,23 @@ from appliance.skysim.lens import Doubles, Floats, Grid, air_mass_of, grid_of, p
 from appliance.skysim.light import Source
 from appliance.skysim.points import Blots
 from appliance.skysim.readout import read_out
-from appliance.skysim.scene import Scene
+from appliance.skysim.scene import Lens, Scene
 
-ZERO_POINT_E_PER_S: Final = 2500.0
-"""Electrons a second that a star of V = 0 at the zenith, above the air, leaves in green pixels."""
+_ZERO_POINT_E_PER_S: Final = 2500.0
+_ZERO_POINT_RADIUS_PX: Final = 465.6
 RESPONSE: Final = (0.74, 1.0, 0.68)
 """How a chip sees white light in red, green and blue."""
 _CHANNELS: Final = {"R": 0, "G": 1, "B": 2}
 _GROUND_ALBEDO: Final = 0.07
+
+
+def zero_point_e_per_s(lens: Lens) -> float:
+    """Return the electrons a second that a star of V = 0, above the air and at the zenith, leaves in green pixels.
+
+    A larger chip has a longer lens of the same f-number: its opening grows with the image, so that the sky is as bright on
+    each pixel and stars gain.
+    """
+    return _ZERO_POINT_E_PER_S * (lens.horizon_radius_px / _ZERO_POINT_RADIUS_PX) ** 2
 
 
 def render(scene: Scene, exposure: Exposure, when: datetime) -> Pixels:
@@ -78,7 +87,9 @@ def _light(scene: Scene, duration_s: float, when: datetime) -> Floats:
     air = _air(scene, middle)
     net = _net(scene, air, middle)
     # Electrons a second and pixel, in each colour.
-    net *= np.asarray(RESPONSE, np.float32)[:, None, None] * (light.relative(0.0) ** -1 * ZERO_POINT_E_PER_S * air.grid.arcsec2)
+    net *= np.asarray(RESPONSE, np.float32)[:, None, None] * (
+        light.relative(0.0) ** -1 * zero_point_e_per_s(scene.lens) * air.grid.arcsec2
+    )
     canvas = _drawn_out(net, air.grid, scene)
     canvas *= np.float32(duration_s)
     _add_points(canvas, scene, air, when, duration_s)
@@ -157,13 +168,13 @@ def _add_points(canvas: Floats, scene: Scene, air: _Air, when: datetime, duratio
     """Draw stars, streaks and discs, in electrons, each colour of the mosaic with its own response."""
     layer = np.zeros_like(canvas)
     middle = when + timedelta(seconds=duration_s / 2)
-    sigma = scene.lens.psf_sigma_px
+    sigma, zero_point = scene.lens.psf_sigma_px, zero_point_e_per_s(scene.lens)
     if air.sun.place.altitude_deg < 0.0:
         points.draw(layer, _stars(scene, air, middle, duration_s), sigma)
         for streak in points.streaks(scene, when, duration_s, air.sun.place.altitude_deg):
             blots = points.on_frame(streak, scene.lens)
             passed = _at(air.through, air.grid, blots.x, blots.y)
-            points.draw(layer, Blots(blots.x, blots.y, blots.light * passed * ZERO_POINT_E_PER_S), sigma)
+            points.draw(layer, Blots(blots.x, blots.y, blots.light * passed * zero_point), sigma)
     for source, lit in ((air.sun, 1.0), (air.moon, moon_phase(middle).illuminated_fraction)):
         if source is not None and source.place.altitude_deg > -0.5:
             points.draw(layer, _disc(scene, air, source, lit, duration_s), sigma)
@@ -180,7 +191,7 @@ def _stars(scene: Scene, air: _Air, moment: datetime, duration_s: float) -> Blot
     is_up = altitude > 0.0
     x, y = project(altitude[is_up], azimuth[is_up], scene.lens)
     mag = stars.v_mag[is_up] + scene.weather.extinction_mag * air_mass_of(altitude[is_up])
-    electrons = ZERO_POINT_E_PER_S * 10 ** (-0.4 * mag) * duration_s
+    electrons = zero_point_e_per_s(scene.lens) * 10 ** (-0.4 * mag) * duration_s
     return Blots(x, y, electrons * _at(air.through, air.grid, x, y))
 
 
@@ -197,7 +208,7 @@ def _disc(scene: Scene, air: _Air, source: Source, lit: float, duration_s: float
     mag = light.direct_mag(source, scene.weather.extinction_mag, float(air_mass_of(source.place.altitude_deg)))
     # Clouds blur a disc long before they hide its light: what passes straight falls faster.
     passed = float(_at(air.through, air.grid, np.array([x]), np.array([y]))[0]) ** 2
-    return Blots(blots.x, blots.y, blots.light * (ZERO_POINT_E_PER_S * 10 ** (-0.4 * mag) * duration_s * passed))
+    return Blots(blots.x, blots.y, blots.light * (zero_point_e_per_s(scene.lens) * 10 ** (-0.4 * mag) * duration_s * passed))
 
 
 def binned(pixels: Pixels, binning: int) -> Pixels:

@@ -17,7 +17,7 @@ from appliance.domain.frame import BayerPattern, Exposure, FrameKind
 from appliance.domain.sky import moon_altaz, moon_phase, sun_altaz
 from appliance.skysim.catalogue import bright_stars
 from appliance.skysim.lens import project, unproject
-from appliance.skysim.render import ZERO_POINT_E_PER_S, expected_electrons, render
+from appliance.skysim.render import expected_electrons, render, zero_point_e_per_s
 from appliance.skysim.scene import Lens, Projection, Scene, Sensor, Site, Weather
 
 SITES = {"vienna": Site(48.2, 16.37), "atacama": Site(-24.63, -70.40), "equator": Site(0.35, 32.58)}
@@ -154,7 +154,7 @@ def test_light_follows_magnitude() -> None:
             continue
         patch = frame[round(y[index]) - 4 : round(y[index]) + 5, round(x[index]) - 4 : round(x[index]) + 5]
         flux = (patch - np.median(patch)).sum()
-        differences.append(-2.5 * np.log10(flux / ZERO_POINT_E_PER_S) - stars.v_mag[index])
+        differences.append(-2.5 * np.log10(flux / zero_point_e_per_s(LENS)) - stars.v_mag[index])
     assert len(differences) >= 20
     assert abs(np.median(differences)) < 0.01
     assert np.abs(differences).max() < 0.1  # faint neighbours
@@ -283,3 +283,14 @@ def test_a_flat_frame_is_even_in_the_middle_and_falls_off_as_the_lens_does() -> 
 def test_odd_and_large_sizes_render() -> None:
     for width, height in ((641, 479), (320, 240)):
         assert render(Scene(lens=Lens(width, height)), light(1.0), MIDNIGHT["vienna"]).shape == (height, width)
+
+
+def test_a_larger_chip_sees_the_sky_as_bright_and_stars_brighter() -> None:
+    when = MIDNIGHT["atacama"]
+    means = []
+    for width, height in ((640, 480), (1280, 960)):
+        scene = replace(BARE, site=SITES["atacama"], lens=replace(LENS, width=width, height=height))
+        frame = expected_electrons(scene, light(1.0), when)
+        means.append(np.median(frame[height // 3 : height // 2, width // 3 : width // 2]))
+    assert means[1] == pytest.approx(means[0], rel=0.05)
+    assert zero_point_e_per_s(replace(LENS, width=2560, height=1920)) == pytest.approx(4 * zero_point_e_per_s(LENS))
