@@ -6,14 +6,10 @@ renewal needs no word with the server, and who is connected stays connected.
 
 import ssl
 from dataclasses import dataclass
-from pathlib import Path
 
 from appliance.security.certificate import Leaves
 from appliance.security.handshake import can_shake_hands, load_pem
 from appliance.security.own_certificate import OwnCertificate
-
-OPENSSL_CONF = Path(__file__).with_name("openssl.cnf")
-"""To be named by the environment variable OPENSSL_CONF before the first import of `ssl` or `hashlib`."""
 
 _AUTHENTICATION = ("ECDSA", "RSA")
 _SUITES = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
@@ -28,8 +24,8 @@ _FOREIGN_GROUP = "secp521r1"
 def make_server_context(leaves: Leaves) -> ssl.SSLContext:
     """Return a context that serves both leaves: clients that can, get P-256.
 
-    Where the process was started without `OPENSSL_CONF`, the key exchange is restricted to P-256: a little slower for
-    clients that guess X25519 first, and within the profile all the same.
+    Where OpenSSL was loaded without our configuration (`openssl.py`), the key exchange is restricted to P-256: a little
+    slower for clients that guess X25519 first, and within the profile all the same.
 
     Raises
     ------

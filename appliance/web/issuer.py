@@ -70,7 +70,8 @@ class Issuer:
         authority = Authority(Signed(root, Secret(root_key)), Signed(middle, Secret(middle_key)))
         if all(found) and is_whole(authority):
             return authority, False
-        log.warning("a new certificate authority is made%s", ": the old one was damaged" if any(found) else "")
+        if any(found):
+            log.warning("the certificate authority is damaged: a new one is made")
         authority = make_authority(self._device_id)
         # The certificate comes last: while it is missing or another's, the next start makes all of them again.
         self._folder.write_tls(ROOT_KEY, authority.root.key.reveal())
