@@ -13,7 +13,7 @@ import numpy.typing as npt
 from appliance.web.series import Series
 from appliance.web.words import exposure_time, number
 
-WIDTHS = (360, 720)
+_WIDTH = 400
 _HEIGHT = 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 34, 26
 _INK, _FAINT, _TEXT, _TITLE = "#8fb4ff", "#232c40", "#97a3bb", "#e7ebf3"
@@ -56,15 +56,15 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def draw(series: Series, spec: ChartSpec, width: int, zone: ZoneInfo) -> str:
+def draw(series: Series, spec: ChartSpec, zone: ZoneInfo, width: int = _WIDTH) -> str:
     """Return a chart of one column against time.
 
     Parameters
     ----------
-    width : int
-        In pixels of the drawing; the height is fixed.
     zone : ZoneInfo
         Of the hours along the bottom.
+    width : int
+        In pixels of the drawing; the height is fixed.
     """
     at, values = series.column("at"), series.column(spec.column)
     known = np.isfinite(values) & ((values > 0) | (not spec.is_logarithmic))
@@ -91,7 +91,7 @@ def _up_scale(shown: npt.NDArray[np.float64]) -> _Scale:
 
 def _grid_up(up: _Scale, spec: ChartSpec, width: int) -> list[str]:
     parts = []
-    for value in _ticks(up.low, up.high, 4):
+    for value in _ticks(up.low, up.high, 5):
         y = up.at(value)
         label = exposure_time(10**value) if spec.is_logarithmic else number(value, _digits(up.high - up.low))
         parts.append(f'<path d="M{_LEFT} {y:.1f}H{width - _RIGHT}" stroke="{_FAINT}"/>')

@@ -48,6 +48,11 @@ def number(value: float | None, digits: int = 0, unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 frame`, `12 frames`."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """Return date and time in a zone: `2026-01-31 22:15:30`."""
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
@@ -69,10 +74,16 @@ def night_title(text: str) -> str:
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
+def _plain(bound: float) -> str:
+    """Return a bound without an exponent."""
+    text = f"{bound:,.9f}".rstrip("0").rstrip(".")
+    return text.replace(",", "\u202f").replace("-", "\u2212")
+
+
 def bounds(field: SettingField) -> str:
     """Return the bounds of a setting as a sentence, or nothing."""
-    unit = f" {field.unit}" if field.unit else ""
-    low, high = (None if bound is None else f"{bound:g}" for bound in (field.minimum, field.maximum))
+    unit = {"": "", "°": "°"}.get(field.unit, f"\u00a0{field.unit}")
+    low, high = (None if bound is None else _plain(bound) for bound in (field.minimum, field.maximum))
     if low is not None and high is not None:
         return f"From {low} to {high}{unit}."
     return f"At least {low}{unit}." if low is not None else f"At most {high}{unit}." if high is not None else ""
@@ -110,6 +121,7 @@ HELPERS: Mapping[str, Callable[..., object]] = {
     "exposure_time": exposure_time,
     "size": size,
     "number": number,
+    "plural": plural,
     "moment": moment,
     "clock_time": clock_time,
     "iso": iso,

@@ -52,10 +52,16 @@ def remove_own(visit: Visit) -> Answer:
     return Redirect("/certificate?done=certificate-removed")
 
 
+def _in_lines(fingerprint: str) -> str:
+    """Return a fingerprint in four lines, which two people can compare by voice."""
+    octets = fingerprint.split(":")
+    return "\n".join(":".join(octets[i : i + 8]) for i in range(0, len(octets), 8))
+
+
 def _page(visit: Visit, refused: str) -> Page:
     keeper = visit.parts.certificates
     values = {
-        "fingerprint": keeper.fingerprint,
+        "fingerprint": _in_lines(keeper.fingerprint),
         "names": keeper.names.texts,
         "left_out": keeper.left_out if visit.visitor.level >= Access.STAFF else (),
         "not_after": keeper.not_after,

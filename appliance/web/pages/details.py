@@ -21,11 +21,11 @@ def details_of(frame: StoredFrame, zone: ZoneInfo) -> tuple[Detail, ...]:
     exposure, measured = frame.exposure, frame.measurement
     return (
         Detail("time", "Taken", words.moment(frame.started_at, zone)),
+        Detail("sky", "Brightness of the sky", words.number(measured.sky_mag_arcsec2, 2, "mag/arcsec²")),
         Detail("exposure", "Exposure", words.exposure_time(exposure.duration_s)),
         Detail("gain", "Gain", words.number(exposure.gain, 1 if exposure.gain % 1 else 0)),
         Detail("mean", "Mean", words.number(measured.mean_adu, 0, "ADU")),
         Detail("stars", "Stars", words.number(measured.stars)),
-        Detail("sky", "Sky", words.number(measured.sky_mag_arcsec2, 2, "mag/″²")),
         Detail("temperature", "Sensor", words.number(frame.sensor_temperature_c, 1, "°C")),
         Detail("saturated", "Saturated", words.number(100 * measured.saturated_fraction, 2, "%")),
     )

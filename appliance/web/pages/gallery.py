@@ -7,7 +7,7 @@ from appliance.domain.frame import StoredFrame
 from appliance.domain.night import night_of
 from appliance.store.frames import NightSummary
 from appliance.web.answers import Answer, Content, NotFoundError, Page, Redirect
-from appliance.web.charts import CHARTS, WIDTHS, draw
+from appliance.web.charts import CHARTS, draw
 from appliance.web.pages.details import details_of
 from appliance.web.pages.files import frame_named, night_named
 from appliance.web.routes import Style, route
@@ -80,12 +80,11 @@ def chart(visit: Visit) -> Answer:
     """Draw one chart of a night."""
     night = night_named(visit.args["night"])
     spec = CHARTS.get(visit.args["name"].removesuffix(".svg"))
-    width = whole_number(visit.query.get("w", str(WIDTHS[-1])), "w", WIDTHS[0], WIDTHS[-1])
-    if spec is None or width not in WIDTHS:
+    if spec is None:
         raise NotFoundError("There is no such chart.")
-    series = visit.series.of(night)
-    body = draw(series, spec, width, _zone(visit)).encode()
-    return Content(body, "image/svg+xml", etag=f'"{series.last_id}-{width}"', cache_control="private, no-cache")
+    series, zone = visit.series.of(night), _zone(visit)
+    body = draw(series, spec, zone).encode()
+    return Content(body, "image/svg+xml", etag=f'"{series.last_id}-{zone.key}"', cache_control="private, no-cache")
 
 
 @route("GET", "/frames/<number>", access=Access.VIEWER)

@@ -19,6 +19,7 @@ def live(visit: Visit) -> Answer:
         "frame": frame,
         "details": details_of(frame, zone) if frame else (),
         "view": latest_view(visit.parts),
+        "has_keogram": frame is not None and "keogram.jpg" in visit.parts.products.names(frame.night),
         "zone": zone,
         "active": "live",
     }

@@ -1,5 +1,6 @@
 """One's own account: password, second factor, sessions."""
 
+import re
 from zoneinfo import ZoneInfo
 
 from appliance.domain.access import Access
@@ -84,11 +85,16 @@ def _page(visit: Visit, *, about: str = "", error: InputError | RefusedError | T
     return Page("me", values, problem.status if problem else 200)
 
 
+def _scalable(svg: str) -> str:
+    """Return a drawing that grows and shrinks with its place: its size becomes the box that it is seen through."""
+    return re.sub(r'width="(\d+)" height="(\d+)"', r'viewBox="0 0 \1 \2"', svg, count=1)
+
+
 def _offer(visit: Visit, refused: str) -> Answer:
     enrolment = visit.parts.people.offer_totp(visit.session, visit.parts.device_name)
     secret = enrolment.secret.reveal()
     values = {
-        "qr": enrolment.qr_svg.reveal(),
+        "qr": _scalable(enrolment.qr_svg.reveal()),
         "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
         "ticket": enrolment.ticket,
         "refused": refused,

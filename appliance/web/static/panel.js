@@ -119,7 +119,7 @@ class LiveView {
     write("gain", number(frame.gain, frame.gain % 1 ? 1 : 0));
     write("mean", number(frame.mean_adu, 0, "ADU"));
     write("stars", number(frame.stars, 0));
-    write("sky", number(frame.sky_mag_arcsec2, 2, "mag/\u2033\u00b2"));
+    write("sky", number(frame.sky_mag_arcsec2, 2, "mag/arcsec\u00b2"));
     write("temperature", number(frame.sensor_temperature_c, 1, "\u00b0C"));
     write("saturated", number(100 * frame.saturated_fraction, 2, "%"));
     for (const link of this.root.querySelectorAll("[data-frame-link]")) link.href = `/frames/${frame.id}`;

@@ -43,7 +43,6 @@ from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
 
-
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
 
