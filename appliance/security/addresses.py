@@ -10,7 +10,8 @@ from pathlib import Path
 
 from appliance.security.names import Address, is_permitted
 
-PROC = Path("/proc/net")
+PROC = Path("/proc/self/net")
+"""Also there where a sandbox hides all of /proc but processes."""
 
 _TEMPORARY, _DUPLICATE, _TENTATIVE = 0x01, 0x08, 0x40
 """Flags of an IPv6 address: linux/if_addr.h."""

@@ -14,9 +14,7 @@ from appliance.domain.secret import Secret
 
 SCHEME = "NIGHTJAR1"
 TOLERANCE_S = 300
-"""How far two clocks may stand apart."""
-NONCE_KEPT_S = 600
-"""How long a receiver remembers a nonce: both tolerances together."""
+"""How far two clocks may stand apart; a receiver remembers nonces twice as long."""
 
 _METHOD = re.compile(r"[A-Z]{1,16}\Z")
 _NONCE = re.compile(r"[0-9a-f]{32}\Z")

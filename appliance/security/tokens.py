@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 
-from appliance.domain.errors import InputError
+from appliance.domain.errors import InputError, SecurityError
 from appliance.domain.secret import Secret
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -21,6 +21,7 @@ DEVICE_ID_CHARACTERS = 8
 
 _LOOK_ALIKES = str.maketrans({"O": "0", "I": "1", "L": "1"})
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015]+")
+_MACHINE_ID = re.compile(rb"[0-9a-f]{32}\n?\Z")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
@@ -37,6 +38,23 @@ def new_setup_code() -> str:
 def new_device_id() -> str:
     """Return a fresh device id: 8 Crockford characters."""
     return _crockford(DEVICE_ID_CHARACTERS)
+
+
+def device_id_of(machine_id: bytes) -> str:
+    """Return the device id that belongs to a machine id, so that every user of the appliance finds the same one.
+
+    The machine id itself is not shown to anybody: https://www.freedesktop.org/software/systemd/man/machine-id.html
+
+    Raises
+    ------
+    SecurityError
+        If these are not the 32 hexadecimal characters of a machine id.
+    """
+    if not _MACHINE_ID.match(machine_id):
+        raise SecurityError("this machine has no id yet: /etc/machine-id does not hold 32 hexadecimal characters")
+    digest = hmac.digest(bytes.fromhex(machine_id.decode("ascii")), b"nightjar device id", "sha256")
+    number = int.from_bytes(digest[:5], "big")
+    return "".join(CROCKFORD[number >> shift & 31] for shift in range(5 * (DEVICE_ID_CHARACTERS - 1), -1, -5))
 
 
 def _normalise(untrusted: str, count: int, what: str) -> str:

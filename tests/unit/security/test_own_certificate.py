@@ -1,6 +1,5 @@
 """A certificate that an admin brings: made by openssl or an authority of the test's own, taken or refused with a reason."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,7 +15,6 @@ from appliance.security.own_certificate import LARGEST, OwnCertificate, check_im
 NOW = datetime.now(UTC).replace(microsecond=0)
 """OpenSSL asks the machine's clock."""
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-Make = Callable[..., bytes]
 
 ROOT_KEY = ec.generate_private_key(ec.SECP384R1())
 KEY = ec.generate_private_key(ec.SECP256R1())
