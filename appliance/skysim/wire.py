@@ -1,8 +1,7 @@
 """How the driver hears and speaks to indiserver: standard input and output, without polling and without losing bytes.
 
-indipydriver's own way does not fit here, for three reasons that were tried: indiserver hands a driver one socket as both
-standard input and output, indipydriver makes it non-blocking, so that a frame larger than the socket's buffer ends in
-BlockingIOError; it looks for input a hundred times a second; and it goes on for ever when indiserver is gone.
+indipydriver's own way does not fit here, for three reasons that were tried (decision record 0501): where indiserver is slow to
+read, it loses parts of a frame without an error; it looks for input a hundred times a second; it goes on when indiserver is gone.
 """
 
 import asyncio
@@ -43,6 +42,7 @@ class WiredDriver(IPyDriver):  # type: ignore[misc] # indipydriver has no types
         loop = asyncio.get_running_loop()
         reader = asyncio.Queue[bytes]()
         source = sys.stdin.fileno()
+        os.set_blocking(source, True)  # one socket with the output, which must wait rather than fail
         loop.add_reader(source, lambda: reader.put_nowait(_read_some(source)))
         parser = MessageParser()
         try:
@@ -100,9 +100,7 @@ class MessageParser:
 def _read_some(source: int) -> bytes:
     try:
         return os.read(source, _CHUNK)
-    except (BlockingIOError, InterruptedError):  # another process may have made our socket non-blocking
-        return b"\n"
-    except OSError:
+    except ConnectionError:
         return b""
 
 

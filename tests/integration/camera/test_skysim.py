@@ -4,6 +4,7 @@ import io
 import os
 import queue
 import signal
+import socket
 import subprocess
 import time
 import zlib
@@ -200,8 +201,6 @@ def test_what_no_client_should_send_changes_nothing(sky: Camera) -> None:
 
 def raw_client(host: ChildDriverHost, message: bytes) -> None:
     """Send bytes to indiserver's TCP port as no library would."""
-    import socket
-
     with socket.create_connection(("127.0.0.1", host.port), 5) as connection:
         connection.sendall(b"<getProperties version='1.7'/>" + message)
         connection.settimeout(0.3)
@@ -277,6 +276,22 @@ def test_a_twelve_megapixel_frame_arrives_whole() -> None:
     assert pixels.shape == (3040, 4056)
     assert header["NAXIS1"] == 4056
     assert peak_kb < 600 * 1024
+
+
+def test_a_frame_waits_for_a_server_that_does_not_read() -> None:
+    with camera(NIGHTJAR_SKYSIM_WIDTH="1280", NIGHTJAR_SKYSIM_HEIGHT="960") as sky:
+        sky.expose(0.05)  # the maps of the lens are made
+        sky.set_numbers("CCD_EXPOSURE", CCD_EXPOSURE_VALUE=0.5)
+        until(lambda: sky.state("CCD_EXPOSURE") == "Busy")
+        assert sky.host.pid is not None
+        os.kill(sky.host.pid, signal.SIGSTOP)
+        time.sleep(1.5)
+        os.kill(sky.host.pid, signal.SIGCONT)
+        _, data = sky.client.frames.get(timeout=10)
+    with fits.open(io.BytesIO(data)) as files:
+        header, pixels = files[0].header, files[0].data
+    when = datetime.fromisoformat(header["DATE-OBS"]).replace(tzinfo=UTC)
+    assert np.array_equal(pixels, render(scene_from({}), Exposure(FrameKind.LIGHT, 0.5, 0.0, 1, 64), when))
 
 
 def test_it_starts_quickly_rests_quietly_and_ends_with_its_server() -> None:
