@@ -1,4 +1,4 @@
-"""The command line: `python -m appliance run | develop | check-settings | print-settings | reset-admin`."""
+"""The command line: `python -m appliance run | develop | check-settings | print-settings | reset-admin | issue-certificates`."""
 
 import argparse
 import logging
@@ -54,7 +54,15 @@ def make_parser() -> argparse.ArgumentParser:
         parents=[data],
         help="let whoever holds this machine claim it again: prints a new setup code at the next start",
     )
+    issue = commands.add_parser("issue-certificates", help="on the appliance, as user nightjar-ca: make or renew what is due")
+    _add_issue_certificates(issue)
     return parser
+
+
+def _add_issue_certificates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--private", type=Path, default=Path("/data/nightjar-ca"), help="the authority (default: %(default)s)")
+    parser.add_argument("--handed", type=Path, default=Path("/data/nightjar-tls"), help="for the panel (default: %(default)s)")
+    parser.add_argument("--machine-id", type=Path, default=Path("/etc/machine-id"), help="default: %(default)s")
 
 
 def _add_develop(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +111,10 @@ def _dispatch(options: argparse.Namespace) -> int:
             from appliance import compose
 
             return compose.print_settings(options.data)
+        case "issue-certificates":
+            from appliance.web import certify
+
+            return certify.run(certify.Places(options.private, options.handed, options.machine_id))
         case _:
             from appliance import compose
 

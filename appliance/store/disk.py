@@ -10,6 +10,7 @@ from appliance.domain.errors import DiskFullError, StoreError
 
 PART = ".part"
 """What the names of temporary files end in."""
+PRIVATE = 0o600
 _NOTE = "user.nightjar"
 _FULL_BELOW = 256 << 10
 
@@ -21,7 +22,7 @@ def store_error(error: OSError, doing: str) -> StoreError:
     return StoreError(f"{doing}: {error.strerror or error}")
 
 
-def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, note: bytes = b"") -> None:
+def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, note: bytes = b"", mode: int = PRIVATE) -> None:
     """Write a file under a temporary name, force it to disk, then give it its name.
 
     Parameters
@@ -32,6 +33,8 @@ def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, note: byte
         The temporary name, in the same folder.
     note : bytes
         Kept with the file as an extended attribute, where the file system has any; see `read_note`.
+    mode : int
+        Who may read it: nobody else, unless said.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, note: byte
     """
     try:
         try:
-            _write_synced(part, data, note)
+            _write_synced(part, data, note, mode)
             part.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -53,8 +56,8 @@ def write_atomic(path: Path, data: bytes | memoryview, *, part: Path, note: byte
         raise store_error(error, f"cannot write {path.name}") from error
 
 
-def _write_synced(part: Path, data: bytes | memoryview, note: bytes) -> None:
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _write_synced(part: Path, data: bytes | memoryview, note: bytes, mode: int) -> None:
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
         view = memoryview(data)
         while view:
@@ -62,6 +65,8 @@ def _write_synced(part: Path, data: bytes | memoryview, note: bytes) -> None:
         if note:
             with contextlib.suppress(OSError):
                 os.setxattr(descriptor, _NOTE, note)
+        if mode != PRIVATE:
+            os.fchmod(descriptor, mode)
         os.fsync(descriptor)
 
 

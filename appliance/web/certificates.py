@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import InputError, SecurityError, StoreError
@@ -22,12 +23,13 @@ from appliance.security.own_certificate import OwnCertificate, check_import, spl
 from appliance.security.servercontext import RenewableContext
 from appliance.store.files import DataFolder
 from appliance.supervisor.health import HealthBoard
-from appliance.web.issuer import ROOT, Issuer, check_leaves, read_leaves
+from appliance.web.issuer import ROOT, check_leaves, read_leaves
 
 log = logging.getLogger(__name__)
 
 CHECK_EVERY_S = 20.0
 OWN = "own.pem"
+"""Among the keys: `tls/` is another user's on the appliance, and only read there."""
 OWN_WARNING = timedelta(days=21)
 
 HSTS_SHORT_S = 86_400
@@ -50,13 +52,21 @@ def this_machine() -> Machine:
     return Machine(socket.gethostname(), local_addresses())
 
 
+class SeesToIt(Protocol):
+    """Makes certificates, as `Issuer` does, or has them made, as `IssuerApart` does."""
+
+    def ensure(self, names: Names, now: datetime) -> bool:
+        """See to certificates for `names`; return whether the authority is a new one."""
+        ...
+
+
 class CertificateKeeper:
     """Loads, makes, renews and tells; used by the web service (`open`, `step`) and by its pages (the rest).
 
     Parameters
     ----------
-    issuer : Issuer or None
-        None where another process issues, as on the appliance: then a changed file is taken up as it comes.
+    issuer : SeesToIt or None
+        None where nothing is to be issued or asked for: then a changed file is taken up as it comes.
     look : callable
         Tells what the machine is called and reached at.
     """
@@ -66,7 +76,7 @@ class CertificateKeeper:
         folder: DataFolder,
         clock: Clock,
         board: HealthBoard,
-        issuer: Issuer | None,
+        issuer: SeesToIt | None,
         look: Callable[[], Machine] = this_machine,
     ) -> None:
         self._folder, self._clock, self._board, self._issuer, self._look = folder, clock, board, issuer, look
@@ -99,6 +109,9 @@ class CertificateKeeper:
             self._load()
         except (SecurityError, StoreError) as error:
             self._tell_failure(error)
+        else:
+            if self._issuer is None:
+                self._board.clear_issue(_RENEWAL)
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -153,13 +166,13 @@ class CertificateKeeper:
         own = check_import(untrusted_chain, untrusted_key, self._clock.now())
         self._own = own
         self._serve()
-        self._folder.write_tls(OWN, own.pem.reveal())
+        self._folder.replace_key(OWN, own.pem)
         self._tell_own()
         return own
 
     def remove_own(self) -> bool:
         """Forget the admin's certificate; return whether there was one."""
-        was_there = self._folder.remove(f"tls/{OWN}")
+        was_there = self._folder.remove(f"keys/{OWN}")
         self._own = None
         self._serve()
         self._board.clear_issue(_OWN)
@@ -222,11 +235,11 @@ class CertificateKeeper:
             self._renewable.use(leaves, self._own)
 
     def _read_own(self) -> OwnCertificate | None:
-        kept = self._folder.read_tls(OWN)
+        kept = self._folder.read_key(OWN)
         if kept is None:
             return None
         try:
-            return check_import(*split_pem(Secret(kept)), self._clock.now())
+            return check_import(*split_pem(kept), self._clock.now())
         except InputError as error:
             self._board.raise_issue(
                 _OWN, Severity.WARNING, "The imported certificate is not used", f"The device's own serves in its place. {error}"

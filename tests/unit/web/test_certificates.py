@@ -212,7 +212,7 @@ def test_an_imported_certificate_is_kept_over_a_restart_and_can_be_removed(place
     assert not again.remove_own()
     assert again.own is None
     assert not again.is_ours("allsky.example.org", "192.168.1.17")
-    assert (place.folder.root / "tls" / "own.pem").exists() is False
+    assert (place.folder.root / "keys" / "own.pem").exists() is False
 
 
 def test_a_bad_import_changes_nothing(place: Place) -> None:
@@ -242,7 +242,7 @@ def test_an_imported_certificate_that_ends_is_announced_and_then_not_used(place:
 
 
 def test_a_damaged_import_does_not_stop_the_panel(place: Place) -> None:
-    place.folder.write_tls("own.pem", b"damaged")
+    place.folder.make_key("own.pem", Secret(b"damaged"))
     place.keeper.open()
     assert place.keeper.own is None
     assert place.issues() == ["certificate.own"]

@@ -1,0 +1,69 @@
+"""The issuer as the web process of the appliance sees it: another process, which it can only tell that something is due.
+
+It does so by writing an empty file that a systemd path unit watches. The file carries no name and no address, so that
+whoever takes over the web process can have certificates made for this machine, and for nothing else.
+"""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from appliance.domain.clock import Clock
+from appliance.domain.errors import SecurityError, StoreError
+from appliance.security.certificate import fits, needs_renewal
+from appliance.security.names import Names
+from appliance.store.files import DataFolder
+from appliance.web.issuer import ROOT, read_leaves
+
+log = logging.getLogger(__name__)
+
+WANTED = "certificates-wanted"
+"""In the panel's runtime folder; `nightjar-ca.path` watches it."""
+PATIENCE_S = 180.0
+"""A small Pi makes two RSA-4096 keys in that time."""
+
+
+class IssuerApart:
+    """Stands where `Issuer` stands in development; see `CertificateKeeper`."""
+
+    def __init__(self, folder: DataFolder, runtime: Path, clock: Clock) -> None:
+        self._folder, self._wanted, self._clock = folder, runtime / WANTED, clock
+        self._root = b""
+        self._asked_at: float | None = None
+
+    def ensure(self, names: Names, now: datetime) -> bool:
+        """Ask for what is missing or due; return whether the authority is another one than before.
+
+        Raises
+        ------
+        SecurityError
+            If what was asked for has not come for three minutes.
+        StoreError
+            If it cannot be asked for.
+        """
+        root = self._folder.read_tls(ROOT) or b""
+        is_new = bool(self._root) and bool(root) and root != self._root
+        self._root = root or self._root
+        reason = self._what_is_due(names, now, root)
+        if not reason:
+            self._asked_at = None
+            return is_new
+        if self._asked_at is None:
+            log.info("certificates are asked for, because %s", reason)
+            self._asked_at = self._clock.monotonic()
+        self._ask()
+        if self._clock.monotonic() - self._asked_at > PATIENCE_S:
+            raise SecurityError(f"the certificate service does not answer ({reason})")
+        return is_new
+
+    def _what_is_due(self, names: Names, now: datetime, root: bytes) -> str:
+        leaves = read_leaves(self._folder)
+        if leaves is None or not fits(leaves, root):
+            return "there is none of this authority"
+        return needs_renewal(leaves.rsa.reveal(), names, now) or needs_renewal(leaves.p256.reveal(), names, now)
+
+    def _ask(self) -> None:
+        try:
+            self._wanted.write_bytes(b"")  # closing what was opened for writing is what the path unit sees
+        except OSError as error:
+            raise StoreError(f"cannot write {self._wanted}: {error.strerror}") from error
