@@ -6,7 +6,7 @@ here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 venv=$here/.venv
 run_packages=(python3 python3-venv indi-bin ca-certificates)
 check_packages=(python3 python3-venv shellcheck systemd)
-test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-driver openssl curl testssl.sh procps iproute2)
+test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-driver libnss3-tools openssl curl testssl.sh procps iproute2)
 
 usage() {
     cat <<'END'

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.domain.errors import NightjarError, SettingsError, StartError
+from appliance.security.openssl import name_configuration
 
 EXIT_REFUSED = 2
 DEFAULT_PORT = 8443
@@ -75,6 +76,7 @@ def _add_develop(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; what is refused is said in one line, with exit code 2."""
+    name_configuration()  # before anything loads OpenSSL
     options = make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:

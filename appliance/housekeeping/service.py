@@ -15,6 +15,7 @@ from appliance.store.frames import FrameStore
 from appliance.supervisor.channels import Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.service import Beat
+from appliance.supervisor.supervisor import end_sick
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class HousekeepingService:
 
     def step(self) -> None:
         """Look after what is due, then wait about a second."""
+        if self._database.is_damaged:
+            end_sick("the database is damaged; the next start repairs it")
         now_s = self._clock.monotonic()
         if self._disk.is_due(now_s):
             self.look_after_disk()
