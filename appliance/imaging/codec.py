@@ -18,7 +18,7 @@ _COMMENT_MAX = 4096
 
 def encode(picture: Picture, quality: int) -> bytes:
     """Return a JPEG with colour at half resolution, as eyes see it."""
-    return simplejpeg.encode_jpeg(picture, quality=quality, colorspace="BGR", colorsubsampling="420")
+    return cast(bytes, simplejpeg.encode_jpeg(picture, quality=quality, colorspace="BGR", colorsubsampling="420"))
 
 
 def decode(untrusted: bytes) -> Picture:
@@ -56,7 +56,7 @@ def thumbnail(picture: Picture, longest: int = THUMB_LONGEST) -> Picture:
     if factor >= 1:
         return picture
     stride = max(1, int(0.5 / factor))
-    coarse = np.ascontiguousarray(picture[::stride, ::stride])
+    coarse = cv2.resize(picture[::stride], (-(-width // stride), -(-height // stride)), interpolation=cv2.INTER_NEAREST)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return cast(Picture, cv2.resize(coarse, size, interpolation=cv2.INTER_AREA))
 

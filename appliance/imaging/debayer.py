@@ -59,7 +59,9 @@ def orient(
     return turned, _turned_pattern(bayer, plane.shape, flip_horizontal, flip_vertical, turn_deg)
 
 
-def _turned_pattern(bayer: BayerPattern, shape: tuple[int, ...], flip_horizontal: bool, flip_vertical: bool, turn_deg: int) -> BayerPattern:
+def _turned_pattern(
+    bayer: BayerPattern, shape: tuple[int, ...], flip_horizontal: bool, flip_vertical: bool, turn_deg: int
+) -> BayerPattern:
     """Turn a small mosaic whose sides are odd or even like the large one's and read its corner."""
     cell = np.array(list(bayer.value)).reshape(2, 2)
     small = np.tile(cell, (2, 2))[: 2 + shape[0] % 2, : 2 + shape[1] % 2]

@@ -20,7 +20,7 @@ Columns = npt.NDArray[np.uint8]
 
 def height_for(picture: Picture) -> int:
     """Return the height of a keogram of such pictures."""
-    return min(picture.shape[0], HEIGHT_MAX)
+    return min(len(picture), HEIGHT_MAX)
 
 
 def column_of(picture: Picture, height: int) -> Columns:

@@ -11,7 +11,9 @@ def radius_px(shape: tuple[int, int], radius: float) -> float:
     return radius * min(shape) / 2
 
 
-def inside(shape: tuple[int, int], radius: float, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+def inside(
+    shape: tuple[int, int], radius: float, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
     """Tell for pixels (rows and columns broadcast against each other) whether they lie inside the centred circle."""
     height, width = shape
     y = rows - (height - 1) / 2

@@ -12,6 +12,8 @@ SATURATED_ADU = 64_224
 """At or above 98 % of full scale a pixel tells no difference any more."""
 _SAMPLES = 60_000
 """About so many cells of the mosaic are looked at."""
+_BRIGHT_SHARE = 0.05
+"""So much of what is not saturated counts as bright."""
 
 Values = npt.NDArray[np.float32]
 
@@ -37,7 +39,7 @@ class Levels:
     deviation: float
     """Normalised median absolute deviation: a standard deviation that stars do not enter."""
     bright: float
-    """99th percentile of what is not saturated."""
+    """Mean of the cells that are brightest in green without being saturated in any colour."""
 
 
 def take_sample(pixels: Pixels, bayer: BayerPattern | None, mask_radius: float) -> Sample:
@@ -84,12 +86,23 @@ def saturated_fraction(sample: Sample) -> float:
 
 def levels(sample: Sample) -> tuple[Levels, ...]:
     """Return the levels of every colour, in the sample's order."""
-    return tuple(_levels(colour) for colour in sample.colours)
+    return tuple(
+        Levels(*_median_and_deviation(colour), bright)
+        for colour, bright in zip(sample.colours, _bright(sample.colours), strict=True)
+    )
 
 
-def _levels(values: Values) -> Levels:
-    median = float(np.median(values))
-    deviation = 1.4826 * float(np.median(np.abs(values - np.float32(median))))
-    unsaturated = values[values < SATURATED_ADU]
-    bright = float(np.percentile(unsaturated, 99)) if unsaturated.size else float(SATURATED_ADU)
-    return Levels(median, deviation, bright)
+def _median_and_deviation(values: Values) -> tuple[float, float]:
+    median = np.median(values)
+    return float(median), 1.4826 * float(np.median(np.abs(values - median)))
+
+
+def _bright(colours: tuple[Values, ...]) -> tuple[float, ...]:
+    """Return every colour's mean over the same cells, so that the ratios are the colour of something that is there."""
+    cells = [colour.reshape(-1, colours[0].size).mean(axis=0) for colour in colours]  # green has two pixels a cell
+    usable = np.max(cells, axis=0) < SATURATED_ADU
+    if not usable.any():
+        return (float(SATURATED_ADU),) * len(cells)
+    main = cells[len(cells) // 2]
+    chosen = usable & (main >= np.percentile(main[usable], 100 * (1 - _BRIGHT_SHARE)))
+    return tuple(float(cell[chosen].mean()) for cell in cells)

@@ -43,7 +43,9 @@ def draw_label(picture: Picture, lines: Sequence[str], *, size: float = 1.0) -> 
     box = (min(height, margin + step * len(lines) + margin), min(width, widest + 2 * margin))
     letters = np.zeros(box, np.uint8)
     for number, line in enumerate(lines):
-        cv2.putText(letters, line, (margin, margin + pixels + number * step), (255,), font, pixels, _WEIGHT, cv2.PUT_TEXT_ALIGN_LEFT)
+        cv2.putText(
+            letters, line, (margin, margin + pixels + number * step), (255,), font, pixels, _WEIGHT, cv2.PUT_TEXT_ALIGN_LEFT
+        )
     _blend(picture[: box[0], : box[1]], letters, seam)
 
 
@@ -52,7 +54,11 @@ def _width(line: str, font: cv2.FontFace, pixels: int) -> int:
 
 
 def _blend(corner: Picture, letters: npt.NDArray[np.uint8], seam: int) -> None:
+    """Darken the picture around the letters, then lay them on it."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * seam + 1, 2 * seam + 1))
-    shadow = cv2.GaussianBlur(cv2.dilate(letters, kernel), (0, 0), seam / 2).astype(np.float32)[..., None] * (_SHADE / 255)
-    ink = letters.astype(np.float32)[..., None] / 255
-    corner[:] = np.rint(corner * (1 - shadow) * (1 - ink) + _TEXT * ink)
+    shadow = cv2.GaussianBlur(cv2.dilate(letters, kernel), (0, 0), seam / 2)
+    kept = cv2.convertScaleAbs(shadow, alpha=-_SHADE, beta=255)
+    kept = cv2.multiply(kept, cv2.bitwise_not(letters), scale=1 / 255)
+    cv2.multiply(corner, cv2.merge([kept] * 3), dst=corner, scale=1 / 255)
+    ink = cv2.convertScaleAbs(letters, alpha=_TEXT / 255)
+    cv2.add(corner, cv2.merge([ink] * 3), dst=corner)

@@ -12,7 +12,9 @@ def background_adu(sample: Sample, bias_adu: float) -> float:
     return max(0.0, float(np.median(sample.green)) - bias_adu)
 
 
-def sky_brightness(background: float, *, duration_s: float, gain_factor: float, pixel_scale_arcsec: float, zero_point: float) -> float | None:
+def sky_brightness(
+    background: float, *, duration_s: float, gain_factor: float, pixel_scale_arcsec: float, zero_point: float
+) -> float | None:
     """Return the brightness of the sky in mag/arcsec2, or None where nothing was measured.
 
     Parameters

@@ -1,11 +1,11 @@
 """Find the stars of a frame: points of light, not hot pixels, noise, the moon's rim or the edges of clouds and trees.
 
-A difference of two Gaussians on the mosaic at half size passes what is as small as a star. What stands above the noise
-of its surroundings there is looked at again in the raw pixels. The frame is worked through in bands that fit into a
+A Gaussian less the mean of its surroundings, on the mosaic at half size, passes what is as small as a star. What stands
+above the noise there is looked at again in the raw pixels. The frame is worked through in bands that fit into a
 processor's cache, so that no floating point copy of it is ever held.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import cast
 
 import cv2
@@ -17,11 +17,13 @@ from appliance.imaging.mask import inside
 
 SNR_MIN = 4.2
 """A peak counts when it stands so many standard deviations of the filtered background above it."""
-_NARROW, _WIDE = 0.7, 2.4
-"""Standard deviations of the two Gaussians, in pixels of the half-size frame."""
+_NARROW = 0.7
+"""Standard deviation of the Gaussian that gathers a star's light, in pixels of the half-size frame."""
+_WIDE = 9
+"""Side of the square whose mean is the sky around it: as wide as a Gaussian of 2.6, at a third of the work."""
 _BAND = 256
 _MARGIN = 8
-"""Rows that a band borrows from its neighbours: what the wide Gaussian and the ring reach."""
+"""Rows that a band borrows from its neighbours: what the filters and the ring reach."""
 _BLOCK = 128
 """Side of the squares that noise is told for, in pixels of the half-size frame."""
 _NOISE_MIN = 0.5
@@ -70,24 +72,27 @@ class _Band:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Spots:
-    """Local peaks of one band, as far as its own noise lets them count."""
+    """Local peaks, as far as the noise around them lets them count; places are of the half-size frame."""
 
     rows: Indices
     columns: Indices
+    y: Floats
+    x: Floats
     value: Floats
     noise: Floats
     level: Floats
     """Brightness of the background that the peak stands on, in ADU."""
 
     def only(self, chosen: npt.NDArray[np.bool_] | Indices) -> "_Spots":
-        return _Spots(self.rows[chosen], self.columns[chosen], self.value[chosen], self.noise[chosen], self.level[chosen])
+        """Return some of them."""
+        return _Spots(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Noise:
+class _Blocks:
     """Noise of the filtered frame, a value a block, with the brightness it was found at."""
 
-    deviation: Floats
+    noise: Floats
     level: Floats
 
 
@@ -104,92 +109,93 @@ def find_stars(pixels: Pixels, *, mask_radius: float = 2.0, is_mosaic: bool = Tr
         Whether neighbours have different colours.
     """
     height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-    found: list[tuple[Stars, Floats, Floats]] = []
-    blocks: list[_Noise] = []
-    for first in range(0, height if min(height, width) >= 4 * _MARGIN else 0, _BAND):
+    if min(height, width) < 4 * _MARGIN:
+        none = np.empty(0, np.float32)
+        return Stars(none, none, none)
+    found: list[_Spots] = []
+    blocks: list[_Blocks] = []
+    for first in range(0, height, _BAND):
         last = min(height, first + _BAND)
         band = _filtered(pixels, max(0, first - _MARGIN), min(height, last + _MARGIN), width)
-        spots, noise = _spots(band, first - band.top, last - band.top)
+        tiles = _blocks(band)
+        spots = _spots(band, tiles, first - band.top, last - band.top)
         spots = spots.only(inside((height, width), mask_radius, spots.rows + band.top, spots.columns))
         spots = spots.only(_is_point(band.smooth, spots.rows, spots.columns))
-        spots = spots.only(_lights_neighbours(pixels, spots.rows + band.top, spots.columns, is_mosaic=is_mosaic))
-        y, x = _centres(band.peaks, spots.rows, spots.columns)
-        stars = Stars(2 * x + np.float32(0.5), 2 * (y + np.float32(band.top)) + np.float32(0.5), spots.value)
-        found.append((stars, spots.noise, spots.level))
-        blocks.append(noise)
-    return _significant(found, blocks)
+        spots.rows[:] += band.top
+        spots.y[:] += band.top
+        found.append(spots)
+        blocks.append(_Blocks(tiles.noise.ravel(), tiles.level.ravel()))
+    noise, level = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("noise", "level"))
+    spots = _significant(_joined(found), _Blocks(noise, level))
+    spots = spots.only(_lights_neighbours(pixels, spots.rows, spots.columns, is_mosaic=is_mosaic))
+    spots = spots.only(np.argsort(-spots.value / spots.noise, kind="stable"))
+    # The middle of a cell of 2 x 2 pixels lies half a pixel beyond the middle of its first one.
+    return Stars(2 * spots.x + np.float32(0.5), 2 * spots.y + np.float32(0.5), spots.value / spots.noise)
 
 
-def _significant(found: list[tuple[Stars, Floats, Floats]], blocks: list[_Noise]) -> Stars:
-    """Keep what stands above the noise of its own block and of all blocks as bright as the place it stands on.
+def _joined(parts: list[_Spots]) -> _Spots:
+    return _Spots(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(_Spots)))
+
+
+def _significant(spots: _Spots, blocks: _Blocks) -> _Spots:
+    """Keep what stands above the noise of all blocks as bright as the place it stands on, too.
 
     A block on the border of the lens's circle holds dark corners as well as sky, and by its own noise alone every
     grain of that sky would be a star.
     """
-    if not found:
-        none = np.empty(0, np.float32)
-        return Stars(none, none, none)
-    x, y, value = (np.concatenate([getattr(stars, name) for stars, _, _ in found]) for name in ("x", "y", "snr"))
-    noise = np.concatenate([own for _, own, _ in found])
-    level = np.concatenate([own for _, _, own in found])
-    block_level = np.concatenate([block.level for block in blocks])
-    block_noise = np.concatenate([block.deviation for block in blocks])
-    order = np.argsort(block_level, kind="stable")
-    block_level, block_noise = block_level[order], block_noise[order]
-    first = np.searchsorted(block_level, level * _ALIKE[0])
-    last = np.searchsorted(block_level, level * _ALIKE[1])
-    alike = {pair: float(np.median(block_noise[slice(*pair)])) for pair in set(zip(first.tolist(), last.tolist(), strict=True)) if pair[0] < pair[1]}
-    typical = np.array([alike.get(pair, 0.0) for pair in zip(first.tolist(), last.tolist(), strict=True)], np.float32)
-    snr = value / np.maximum(noise, typical)
-    order = np.argsort(-snr, kind="stable")
-    order = order[snr[order] >= SNR_MIN]
-    return Stars(x[order], y[order], snr[order])
+    order = np.argsort(blocks.level, kind="stable")
+    level, noise = blocks.level[order], blocks.noise[order]
+    first = np.searchsorted(level, spots.level * _ALIKE[0]).tolist()
+    last = np.searchsorted(level, spots.level * _ALIKE[1]).tolist()
+    typical = {span: float(np.median(noise[slice(*span)])) for span in set(zip(first, last, strict=True)) if span[0] < span[1]}
+    floor = np.array([typical.get(span, 0.0) for span in zip(first, last, strict=True)], np.float32)
+    np.maximum(spots.noise, floor, out=spots.noise)
+    return spots.only(spots.value >= SNR_MIN * spots.noise)
 
 
 def _filtered(pixels: Pixels, top: int, bottom: int, width: int) -> _Band:
     """Bring rows `top` to `bottom` of the half-size frame to half size and filter them."""
     cells = pixels[2 * top : 2 * bottom, : 2 * width]
-    half = cv2.resize(cells, (width, bottom - top), interpolation=cv2.INTER_AREA).astype(np.float32)
-    smooth = cast(Floats, cv2.GaussianBlur(half, (5, 5), _NARROW))
-    wide = cv2.GaussianBlur(half, (2 * _MARGIN - 3, 2 * _MARGIN - 3), _WIDE)
-    return _Band(top, smooth, cast(Floats, cv2.subtract(smooth, wide, dst=wide)))
+    half = cv2.resize(cells, (width, bottom - top), interpolation=cv2.INTER_AREA)
+    smooth = cast(Floats, cv2.GaussianBlur(half.astype(np.float32), (5, 5), _NARROW))
+    wide = cv2.blur(half, (_WIDE, _WIDE))
+    return _Band(top, smooth, cast(Floats, cv2.subtract(smooth, wide, dtype=cv2.CV_32F)))
 
 
-def _spots(band: _Band, first: int, last: int) -> tuple[_Spots, _Noise]:
-    """Return every local peak in rows `first` to `last` of the band that stands out of its block's noise, and that noise."""
+def _blocks(band: _Band) -> _Blocks:
+    """Tell noise and brightness of each block from a few hundred of its pixels; stars are too few of them to matter."""
     height, width = band.peaks.shape
-    is_high = np.empty((height, width), np.uint8)
-    levels, deviations = [], []
-    row_cuts, column_cuts = _cuts(height), _cuts(width)
-    noise = np.empty((len(row_cuts), len(column_cuts)), np.float32)
-    for i, (top, bottom) in enumerate(row_cuts):
-        for j, (left, right) in enumerate(column_cuts):
-            block = band.peaks[top:bottom, left:right]
-            deviation = max(_NOISE_MIN, 1.4826 * float(np.median(np.abs(block[::4, ::4]))))
-            cv2.compare(block, SNR_MIN * deviation, cv2.CMP_GT, dst=is_high[top:bottom, left:right])
-            noise[i, j] = deviation
-            deviations.append(deviation)
-            levels.append(float(np.median(band.smooth[top:bottom:8, left:right:8])))
-    is_high[:first] = is_high[last:] = is_high[:3] = is_high[height - 3 :] = 0
+    rows, columns = max(1, height // _BLOCK), max(1, width // _BLOCK)
+    sides = (min(_BLOCK, height), min(_BLOCK, width))
+
+    def median(values: Floats) -> Floats:
+        tiles = values[: rows * sides[0], : columns * sides[1]].reshape(rows, sides[0], columns, sides[1])[:, ::8, :, ::4]
+        flat = tiles.transpose(0, 2, 1, 3).reshape(rows, columns, -1)
+        return np.partition(flat, flat.shape[2] // 2, axis=2)[:, :, flat.shape[2] // 2]
+
+    noise = np.float32(1.4826) * median(np.abs(band.peaks[: rows * sides[0], : columns * sides[1]]))
+    return _Blocks(np.maximum(noise, np.float32(_NOISE_MIN)), median(band.smooth))
+
+
+def _spots(band: _Band, blocks: _Blocks, first: int, last: int) -> _Spots:
+    """Return every local peak in rows `first` to `last` of the band that stands out of the noise around it."""
+    height, width = band.peaks.shape
+    threshold = cv2.resize(blocks.noise * np.float32(SNR_MIN), (width, height), interpolation=cv2.INTER_LINEAR)
+    is_high = cv2.compare(band.peaks, threshold, cv2.CMP_GT)
+    is_high[: max(first, 3)] = is_high[min(last, height - 3) :] = 0
     is_high[:, :_MARGIN] = is_high[:, width - _MARGIN :] = 0
-    where = cv2.findNonZero(is_high)
-    columns, rows = np.empty((2, 0), np.intp) if where is None else where.reshape(-1, 2).T.astype(np.intp)
+    rows, columns = np.divmod(np.flatnonzero(is_high.view(np.bool_)), width)
     value = band.peaks[rows, columns]
-    own = noise[np.minimum(rows // _BLOCK, len(row_cuts) - 1), np.minimum(columns // _BLOCK, len(column_cuts) - 1)]
-    spots = _Spots(rows, columns, value, own, band.smooth[rows, columns] - value)
+    is_peak = np.ones(value.shape, np.bool_)
     for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1)):
-        before = band.peaks[spots.rows + dy, spots.columns + dx]
-        after = band.peaks[spots.rows - dy, spots.columns - dx]
-        spots = spots.only((spots.value >= before) & (spots.value > after))
-    if spots.rows.size > _CANDIDATES_MAX:
-        spots = spots.only(np.argpartition(-spots.value / spots.noise, _CANDIDATES_MAX)[:_CANDIDATES_MAX])
-    return spots, _Noise(np.array(deviations, np.float32), np.array(levels, np.float32))
-
-
-def _cuts(size: int) -> list[tuple[int, int]]:
-    """Cut a side into blocks; the last one takes what is left over."""
-    count = max(1, size // _BLOCK)
-    return [(k * _BLOCK, (k + 1) * _BLOCK if k < count - 1 else size) for k in range(count)]
+        is_peak &= (value >= band.peaks[rows + dy, columns + dx]) & (value > band.peaks[rows - dy, columns - dx])
+    rows, columns, value = rows[is_peak], columns[is_peak], value[is_peak]
+    noise = (threshold[rows, columns] / np.float32(SNR_MIN)).astype(np.float32)
+    if value.size > _CANDIDATES_MAX:
+        strongest = np.argpartition(-value / noise, _CANDIDATES_MAX)[:_CANDIDATES_MAX]
+        rows, columns, value, noise = rows[strongest], columns[strongest], value[strongest], noise[strongest]
+    y, x = _centres(band.peaks, rows, columns)
+    return _Spots(rows, columns, y, x, value, noise, band.smooth[rows, columns] - value)
 
 
 def _is_point(smooth: Floats, rows: Indices, columns: Indices) -> npt.NDArray[np.bool_]:
@@ -204,32 +210,28 @@ def _is_point(smooth: Floats, rows: Indices, columns: Indices) -> npt.NDArray[np
 
 def _lights_neighbours(pixels: Pixels, rows: Indices, columns: Indices, *, is_mosaic: bool) -> npt.NDArray[np.bool_]:
     """Tell whether raw pixels around the brightest one are lit too; `rows` and `columns` are of the half-size frame."""
-    window = np.arange(-1, 3, dtype=np.intp)
-    ys = 2 * rows[:, None, None] + window[:, None]
-    xs = 2 * columns[:, None, None] + window
-    excess = _excess(pixels, *np.broadcast_arrays(ys, xs), is_mosaic=is_mosaic).reshape(rows.size, 16)
-    brightest = excess.argmax(axis=1)
-    peak_y = 2 * rows - 1 + brightest // 4
-    peak_x = 2 * columns - 1 + brightest % 4
-    around = np.arange(-1, 2, dtype=np.intp)
-    patch = _excess(
-        pixels,
-        *np.broadcast_arrays(peak_y[:, None, None] + around[:, None], peak_x[:, None, None] + around),
-        is_mosaic=is_mosaic,
-    )
-    peak = patch[:, 1, 1]
-    return np.asarray(patch.sum(axis=(1, 2)) - peak >= _SPREAD_MIN * peak)
+    window = np.arange(-2, 4, dtype=np.intp)
+    ys, xs = 2 * rows[:, None] + window, 2 * columns[:, None] + window
+    light = pixels[_within(ys, pixels.shape[0])[:, :, None], _within(xs, pixels.shape[1])[:, None, :]].astype(np.float32)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            light[:, dy::2, dx::2] -= _sky(pixels, 2 * rows + dy, 2 * columns + dx, far=8 if is_mosaic else 7)[:, None, None]
+    middle = light[:, 1:5, 1:5].reshape(-1, 16)
+    around = sum(light[:, 1 + dy : 5 + dy, 1 + dx : 5 + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
+    brightest = middle.argmax(axis=1)[:, None]
+    peak = np.take_along_axis(middle, brightest, axis=1)
+    lit = np.take_along_axis(np.asarray(around).reshape(-1, 16), brightest, axis=1)
+    return np.asarray(lit >= _SPREAD_MIN * peak)[:, 0]
 
 
-def _excess(pixels: Pixels, ys: Indices, xs: Indices, *, is_mosaic: bool) -> Floats:
-    """Return how far pixels stand above the sky of their own colour, told by four pixels eight steps away."""
-    far = 8 if is_mosaic else 7
+def _sky(pixels: Pixels, rows: Indices, columns: Indices, *, far: int) -> Floats:
+    """Return the sky around pixels in their own colour: the mean of the middle two of four, `far` steps away."""
     around = np.stack([
-        pixels[_within(ys + far * dy, pixels.shape[0]), _within(xs + far * dx, pixels.shape[1])]
+        pixels[_within(rows + far * dy, pixels.shape[0]), _within(columns + far * dx, pixels.shape[1])]
         for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))
     ]).astype(np.float32)  # fmt: skip
     around.sort(axis=0)
-    return cast(Floats, pixels[ys, xs].astype(np.float32) - (around[1] + around[2]) / 2)
+    return cast(Floats, (around[1] + around[2]) / 2)
 
 
 def _within(index: Indices, size: int) -> Indices:

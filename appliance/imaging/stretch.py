@@ -23,9 +23,15 @@ Table = npt.NDArray[np.uint8]
 
 GAIN_LIMIT = 4.0
 """Automatic white balance multiplies a colour by this at most."""
-NIGHT_BELOW, DAY_ABOVE = 0.08, 0.20
-"""Median of the sky as a share of full scale: below the first a frame is stretched as night, above the second as day."""
+DAY_BRIGHTNESS = (0.08, 0.20)
+"""Median of the sky as a share of full scale: a short exposure below the first is night, above the second day."""
+DAY_DURATION_S = (0.05, 1.0)
+"""Exposure time: below the first a bright frame is day, above the second night."""
+BRIGHT_ANYWAY = (0.25, 0.45)
+"""Median from which on also a long exposure is bright enough as it is: city fog, or a camera that cannot go shorter."""
 DAY_TARGET_MAX = 0.55
+BLACK_MAX = 0.92
+"""Black lies at most so near to the sky's median: an even cloud must not become a picture of noise."""
 _MIDTONES_MIN = 1e-4
 """Never stretch more than this: a frame with a cap on the lens stays dark."""
 
@@ -71,22 +77,22 @@ def midtones_transfer(midtones: float, values: npt.NDArray[np.float64]) -> npt.N
     return (midtones - 1) * values / ((2 * midtones - 1) * values - midtones)
 
 
-def curve_for(levels: Sequence[Levels], look: Look, *, bias_adu: float) -> Curve:
-    """Choose the curve that shows a frame with these levels well.
+def curve_for(levels: Sequence[Levels], look: Look, *, bias_adu: float, duration_s: float) -> Curve:
+    """Choose the curve that shows a frame with these levels and this exposure time well.
 
     At night the median of the sky goes to `look.target_background`, and black lies `look.black_sigma` deviations
     below it. A frame that is bright already is day: it keeps its blacks and gets the brightness that a display needs
     for its linear light. In between, one passes into the other.
     """
-    gains = _gains(levels, look, bias_adu)
+    main = levels[1] if len(levels) == 3 else levels[0]
+    day = day_share(max(0.0, main.median - bias_adu) / FULL, duration_s)
+    gains = _gains(levels, look, bias_adu, day)
     if not look.stretch:
         return Curve(gains, 0.0, 0.5, bias_adu)
-    main = levels[1] if len(levels) == 3 else levels[0]
     main_gain = gains[1] if len(gains) == 3 else gains[0]
     median = max(0.0, (main.median - bias_adu) * main_gain / FULL)
-    day = day_share(max(0.0, main.median - bias_adu) / FULL)
     deviation = max(main.deviation, 1.0) * main_gain / FULL
-    black = (1 - day) * max(0.0, median - look.black_sigma * deviation)
+    black = (1 - day) * max(0.0, min(BLACK_MAX * median, median - look.black_sigma * deviation))
     target = (1 - day) * look.target_background + day * min(DAY_TARGET_MAX, max(look.target_background, _display(median)))
     position = min(0.999, max(0.0, median - black) / (1 - black))
     midtones = float(midtones_transfer(target, np.array(position)))
@@ -120,24 +126,29 @@ def apply(pixels: Pixels, bayer: BayerPattern | None, chosen: Sequence[Table], o
     return out
 
 
-def day_share(median: float) -> float:
+def day_share(median: float, duration_s: float) -> float:
     """Return how far a frame with this median (0 to 1) is day: 0 at night, 1 by day, smooth in between."""
-    if median <= NIGHT_BELOW:
+    is_short = 1 - _passage(duration_s, *DAY_DURATION_S)
+    return max(is_short * _passage(median, *DAY_BRIGHTNESS), _passage(median, *BRIGHT_ANYWAY))
+
+
+def _passage(value: float, low: float, high: float) -> float:
+    """Return 0 below `low`, 1 above `high`, and a smooth step in the logarithm between them."""
+    if value <= low:
         return 0.0
-    if median >= DAY_ABOVE:
+    if value >= high:
         return 1.0
-    x = math.log(median / NIGHT_BELOW) / math.log(DAY_ABOVE / NIGHT_BELOW)
+    x = math.log(value / low) / math.log(high / low)
     return x * x * (3 - 2 * x)
 
 
-def _gains(levels: Sequence[Levels], look: Look, bias_adu: float) -> tuple[float, ...]:
+def _gains(levels: Sequence[Levels], look: Look, bias_adu: float, day: float) -> tuple[float, ...]:
     """Return the factors of white balance, the smallest of them 1."""
     if len(levels) != 3:
         return (1.0,)
     red, green, blue = levels
     automatic = (1.0, 1.0)
     if look.auto_white_balance:
-        day = day_share(max(0.0, green.median - bias_adu) / FULL)
         # At night the sky itself is the grey card. By day it is blue, so the brightest parts, cloud and haze, are.
         automatic = (
             _ratio(green.median, red.median, bias_adu) ** (1 - day) * _ratio(green.bright, red.bright, bias_adu) ** day,

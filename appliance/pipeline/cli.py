@@ -16,6 +16,7 @@ from appliance.imaging.calibrate import MasterDark, master_dark
 from appliance.imaging.debayer import mosaic
 from appliance.imaging.keogram import Keogram, column_of, height_for
 from appliance.imaging.startrail import StarTrail
+from appliance.imaging.threads import use_one_thread
 from appliance.imaging.workspace import Workspace
 from appliance.pipeline.recipe import Developed, develop, finish
 from appliance.pipeline.stopwatch import Stopwatch
@@ -50,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> None:
     if options.repeat < 1:
         raise StartError(f"--repeat is {options.repeat}; it must be 1 at least")
+    use_one_thread()
     darkroom = _Darkroom(Settings(), None if options.dark is None else _read_dark(options.dark))
     for _ in range(options.repeat):
         for path in options.files:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from appliance.domain.errors import InputError
-from appliance.domain.frame import BayerPattern, FrameKind, Measurement, Picture, Pixels, RawFrame
+from appliance.domain.frame import FrameKind, Measurement, Picture, Pixels, RawFrame
 from appliance.domain.sky import sun_altitude_deg
 from appliance.imaging import codec, measure, sqm, stretch
 from appliance.imaging.calibrate import MasterDark, repair_hot, subtract_dark
@@ -96,7 +96,7 @@ def develop(
     lap("measure")
     stars = len(find_stars(calibrated, mask_radius=image.mask_radius, is_mosaic=raw.bayer is not None)) if is_night else None
     lap("stars")
-    curve = stretch.curve_for(levels, image, bias_adu=bias_adu)
+    curve = stretch.curve_for(levels, image, bias_adu=bias_adu, duration_s=raw.exposure.duration_s)
     plane = stretch.apply(calibrated, raw.bayer, stretch.tables(curve), work.array("plane", calibrated.shape, np.uint8))
     lap("stretch")
     if image.mask_darkens:
@@ -212,7 +212,7 @@ def _words(raw: RawFrame, measurement: Measurement, site: Site) -> Mapping[str, 
         "time": f"{local:%H:%M:%S}",
         "date": f"{local:%Y-%m-%d}",
         "exposure": duration_text(raw.exposure.duration_s),
-        "gain": f"{raw.exposure.gain:g}",
+        "gain": f"{round(raw.exposure.gain, 1):g}",
         "temperature": temperature_text(raw.sensor_temperature_c),
         "mean": f"{measurement.mean_adu / stretch.FULL:.1%}".replace("%", " %"),
         "stars": "" if measurement.stars is None else str(measurement.stars),

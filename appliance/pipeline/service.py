@@ -10,6 +10,7 @@ from appliance.domain.frame import Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
 from appliance.domain.night import night_of
 from appliance.imaging.label import check_template
+from appliance.imaging.threads import use_one_thread
 from appliance.imaging.workspace import Workspace
 from appliance.pipeline.products import NightProducts
 from appliance.pipeline.recipe import develop, finish
@@ -46,6 +47,7 @@ class PipelineService:
 
     def open(self) -> None:
         """Show the last picture of before, until the first new one is there."""
+        use_one_thread()
         if self._latest.value is None:
             stored = self._store.latest()
             if stored is not None:
@@ -116,7 +118,7 @@ class PipelineService:
             return False
         return True
 
-    def _lap(self, stage: str) -> None:
+    def _lap(self, _stage: str) -> None:
         """Say after each stage that the work goes on."""
         self._beat()
 
