@@ -29,7 +29,7 @@ class Appliance:
         self.data = data
         program = ["-m", "appliance"] if faults is None else [str(Path(__file__).with_name("faulty.py")), str(faults)]
         self._command = [
-            sys.executable, "-X", "faulthandler", *program, "run", "--development",
+            sys.executable, "-P", *program, "run", "--development",
             "--data", str(data), "--port", str(port), "--camera", camera,
         ]  # fmt: skip
         self._environment = {**os.environ, **({"NIGHTJAR_CLOCK": clock} if clock else {})}
@@ -54,7 +54,8 @@ class Appliance:
         )
         log.close()
         self._lines = queue.Queue()
-        threading.Thread(target=self._read, args=(self.process, self._lines), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self.process, self._lines), daemon=True)
+        self._reader.start()
         self.port = int(self._line(r"panel: https://127\.0\.0\.1:(\d+)"))
 
     def claim(self) -> None:
@@ -69,7 +70,7 @@ class Appliance:
         self.cookie = ""
         answer = self.post("/login", name=NAME, password=PASSWORD)
         assert answer.status == 303, answer.body
-        found = re.search(r"(__Host-[a-z-]*session[a-z-]*=[^;]+)", "\n".join(answer.cookies))
+        found = re.search(r"(__Host-nightjar=[^;]+)", "\n".join(answer.cookies))
         assert found, answer.cookies
         self.cookie = found[1]
 
@@ -79,7 +80,7 @@ class Appliance:
 
     def post(self, path: str, **fields: str) -> "Answer":
         """Send a form as a browser does: with the token and the cookies that the form's page came with."""
-        page_path = path if path in {"/claim", "/login"} else "/"
+        page_path = path if path in {"/claim", "/login"} else "/me"
         page = self.get(page_path)
         token = re.search(rb'name="csrf"\s+value="([^"]+)"', page.body)
         assert token, f"{page_path}: {page.status}: no form in {page.body[:2000]!r}"
@@ -104,6 +105,13 @@ class Appliance:
         finally:
             connection.close()
 
+    def answers(self) -> bool:
+        """Return whether the panel answers at all."""
+        try:
+            return self.get("/healthz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
     def frames(self) -> int:
         """Return how many frames the system page counts as stored."""
         return int(self.get("/api/v1/system").json()["frames"])
@@ -127,7 +135,7 @@ class Appliance:
         """Change settings of one section through the API, with the session's token."""
         settings = self.get("/api/v1/settings").json()
         settings[section].update({name: json.loads(value) for name, value in values.items()})
-        page = self.get("/")
+        page = self.get("/me")
         token = re.search(rb'name="csrf"\s+value="([^"]+)"', page.body)
         assert token
         answer = self.request(
@@ -157,6 +165,8 @@ class Appliance:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        finally:
+            self._reader.join(10)
 
     def children(self, name: str) -> list[int]:
         """Return the process ids of descendants whose command line holds `name`."""
@@ -180,8 +190,9 @@ class Appliance:
     @staticmethod
     def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line.rstrip("\n"))
+        with process.stdout as output:
+            for line in output:
+                lines.put(line.rstrip("\n"))
         lines.put("")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from appliance import __main__, compose
+from appliance.supervisor import supervisor as supervision
 from appliance.supervisor.service import Beat, Service
 from appliance.supervisor.supervisor import Supervisor
 from appliance.supervisor.worker import WorkerSpec
@@ -58,5 +59,9 @@ class FaultySupervisor(Supervisor):
         super().__init__([_faulty(spec) for spec in specs], *rest, **named)  # type: ignore[arg-type]
 
 
-with patch.object(compose, "Supervisor", FaultySupervisor):
+with (
+    patch.object(compose, "Supervisor", FaultySupervisor),
+    patch.object(compose, "MEMORY_SHARE", 0.04),  # the faults are real, the test's patience and memory are not the appliance's
+    patch.object(supervision, "STUCK_AFTER_S", 12.0),
+):
     sys.exit(__main__.main(sys.argv[2:]))

@@ -30,11 +30,11 @@ def test_an_exception_costs_one_service_for_a_moment(claimed: tuple[Appliance, P
     pid = appliance.process.pid
     (faults / service).write_text("raise")
     wait_until(lambda: not (faults / service).exists(), 30, "the fault")
-    appliance.wait_for_new_frame()
-    after = appliance.worker(service)
-    assert after["restarts"] == before + 1
-    assert "a fault that the test asked for" in after["last_error"]
+    wait_until(lambda: appliance.answers() and appliance.worker(service)["restarts"] == before + 1, 30, "a new service")
+    wait_until(lambda: appliance.worker(service)["state"] == "running", 30, "the new service to run")
+    assert "a fault that the test asked for" in appliance.worker(service)["last_error"]
     assert [appliance.worker(other)["state"] for other in SERVICES] == ["running"] * len(SERVICES)
+    appliance.wait_for_new_frame()
     assert appliance.process.pid == pid
     assert appliance.process.poll() is None
 
