@@ -15,6 +15,7 @@ from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect
 from appliance.web.encode import to_json
 from appliance.web.forms import FORM_TYPE, parse_form, parse_query
 from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged
+from appliance.web.head import split_host
 from appliance.web.parts import WebParts
 from appliance.web.problems import Problem, problem_of
 from appliance.web.render import Templates
@@ -83,9 +84,15 @@ class Panel:
 
     def _bound(self, route: Route) -> Callable[..., bottle.HTTPResponse]:
         def serve(**args: str) -> bottle.HTTPResponse:
-            return self._serve(route, args)
+            response = self._serve(route, args)
+            response.set_header("Strict-Transport-Security", self._hsts())
+            return response
 
         return serve
+
+    def _hsts(self) -> str:
+        host = split_host(bottle.request.environ.get("HTTP_HOST", ""))
+        return self._parts.certificates.hsts(host[0] if host else "")
 
     def _serve(self, route: Route, args: dict[str, str]) -> bottle.HTTPResponse:
         """Answer a request; whatever goes wrong becomes words."""
@@ -198,7 +205,7 @@ class Panel:
         made = self._refuse(Problem(status, words[status]) if status in words else FAULT, style)
         response = bottle.response
         response.status = made.status
-        for name, value in made.headerlist:
+        for name, value in (*made.headerlist, ("Strict-Transport-Security", self._hsts())):
             response.set_header(name, value)
         if status == 405:
             response.set_header("Allow", error.headers["Allow"])

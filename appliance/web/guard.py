@@ -45,6 +45,8 @@ def is_allowed(route: Route, visitor: Visitor) -> bool:
     """Say whether the visitor's level, or the token's scope, opens a route."""
     if route.access is Access.ANYONE:
         return True
+    if route.access is Access.VIEWER and visitor.sees_pictures:
+        return True
     if visitor.token is not None:
         return route.scope is not None and ORDER[visitor.token.scope] >= ORDER[route.scope]
     return visitor.level >= route.access

@@ -1,5 +1,6 @@
 """Panels for tests of the web part."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,19 @@ from appliance.web.app import Panel
 from tests.unit.web.world import Caller, World, callers, fill, make_world
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an authority and leaves: making RSA keys takes a second, too long for each test."""
+    folder = tmp_path_factory.mktemp("certificates")
+    with make_world(folder) as made:
+        made.parts.certificates.open()
+    return folder / "tls"
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, certificates: Path) -> Iterator[World]:
     """Return an unclaimed panel's parts."""
+    shutil.copytree(certificates, tmp_path / "data" / "tls")
     with make_world(tmp_path / "data") as made:
         made.parts.certificates.open()
         yield made

@@ -84,10 +84,16 @@ class World:
         self.parts.settings.save(settings.model_copy(update={"web": web}), "test")
 
     def add_frame(
-        self, started_at: datetime, *, night: NightId | None = None, number: int = 0, picture: bytes | None = None
+        self,
+        started_at: datetime,
+        *,
+        night: NightId | None = None,
+        number: int = 0,
+        picture: bytes | None = None,
+        side: int = 720,
     ) -> StoredFrame:
         """Store a synthetic frame and publish it."""
-        sky = synthetic_sky(number)
+        sky = synthetic_sky(number, side)
         stored = self.parts.frames.add(
             picture or simplejpeg.encode_jpeg(sky, quality=88, colorspace="BGR"),
             simplejpeg.encode_jpeg(np.ascontiguousarray(cv2.resize(sky, (200, 200), interpolation=cv2.INTER_AREA)), 85, "BGR"),
@@ -103,7 +109,7 @@ class World:
         return stored
 
 
-def synthetic_sky(number: int, side: int = 720) -> Picture:
+def synthetic_sky(number: int, side: int) -> Picture:
     """Return (side, side, 3) uint8: a dark disc with a glow at its edge and stars that turn with `number`."""
     rng = np.random.default_rng(7)
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
@@ -200,6 +206,7 @@ class Caller:
 
     def __init__(self, app: WsgiApp, *, cookie: str = "", csrf: str = "", bearer: str = "") -> None:
         self._app, self.cookie, self.csrf, self.bearer = app, cookie, csrf, bearer
+        self.address = "127.0.0.1"
 
     def get(self, target: str, **headers: str) -> Reply:
         return self.call("GET", target, b"", headers)
@@ -220,7 +227,7 @@ class Caller:
             "SERVER_NAME": "nightjar.local",
             "SERVER_PORT": "443",
             "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
+            "REMOTE_ADDR": self.address,
             "HTTP_HOST": "nightjar.local",
             "wsgi.url_scheme": "https",
             "wsgi.input": BytesIO(body),
@@ -260,4 +267,4 @@ def fill(world: World, count: int = 6) -> list[StoredFrame]:
     """Store frames of one night, a quarter of an hour apart, the last of them just now."""
     now = datetime.now(UTC).replace(microsecond=0)
     night = night_of(now, ZoneInfo("UTC"))
-    return [world.add_frame(now - timedelta(minutes=15 * (count - 1 - n)), night=night, number=n) for n in range(count)]
+    return [world.add_frame(now - timedelta(minutes=15 * (count - 1 - n)), night=night, number=n, side=96) for n in range(count)]
