@@ -11,7 +11,7 @@ from html import escape
 _HEADING = re.compile(r"(#{1,3}) (.+)\Z")
 _BULLET, _NUMBER = re.compile(r"- (.+)\Z"), re.compile(r"\d{1,2}\. (.+)\Z")
 _CODE, _STRONG = re.compile(r"`([^`]+)`"), re.compile(r"\*\*([^*]+)\*\*")
-_LINK = re.compile(r"\[([^\]]+)\]\(((?:/[a-z0-9/.-]*|[a-z-]+\.md))\)")
+_LINK = re.compile(r"\[([^\]]+)\]\(((?:/(?!/)[a-z0-9/.-]*|[a-z-]+\.md))\)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def test_every_page_is_whole_html_without_inline_script_or_style(world: World, v
     world.parts.products.write(night, "startrail.jpg", b"x")
     for target in pages():
         reply = visitors[who].get(target.replace("<night>", str(night)).replace("<name>", "live"))
-        if reply.status != 303:
+        if reply.status != 303 and target != "/audit/export":
             whole(reply)
 
 
