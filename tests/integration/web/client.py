@@ -40,7 +40,7 @@ class Client:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
-    def request(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+    def request(self, method: str, target: str, body: bytes = b"", /, **headers: str) -> Answer:
         lines = [f"{method} {target} HTTP/1.1"]
         if "host" not in headers:
             lines.append(f"host: {self.name}")
