@@ -39,7 +39,8 @@ def resize(browser: Chrome, width: int, height: int = 900) -> None:
 
 def complaints(browser: Chrome) -> list[str]:
     """Return what the browser's console said since the last time: violations of the policy, failed loads, errors of scripts."""
-    return [json.dumps(entry["message"]) for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    entries = browser.get_log("browser")  # type: ignore[no-untyped-call] # Selenium types all but this
+    return [json.dumps(entry["message"]) for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
 
 
 def fill_in(browser: Chrome, **fields: str) -> None:
