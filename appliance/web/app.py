@@ -10,7 +10,7 @@ import bottle
 
 from appliance.domain.access import Access
 from appliance.domain.errors import InputError, NightjarError
-from appliance.web import api, pages
+from appliance.web import api, pages  # noqa: F401 - importing them fills the table of routes
 from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect
 from appliance.web.encode import to_json
 from appliance.web.forms import FORM_TYPE, parse_form, parse_query
@@ -35,8 +35,6 @@ from appliance.web.visit import Visit, Visitor
 
 log = logging.getLogger(__name__)
 
-MODULES = (pages, api)
-"""Importing them fills the table of routes."""
 LARGEST_BODY = 64 * 1024
 FAULT = Problem(500, "Something went wrong here. The log says what; the rest goes on.")
 FORGED = Problem(403, "This request did not come from a page of this panel. Go back, load the page again and repeat it.")

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -52,11 +52,9 @@ class World:
     """The panel's parts, and what tests do with them."""
 
     parts: WebParts
-    gate_stores: GateStores
     commands: Mailbox[CameraCommand]
     latest: Published[StoredFrame | None]
     camera: Published[CameraStatus]
-    tokens: dict[str, str] = field(default_factory=dict)
 
     def claim(self) -> None:
         """Make an admin and a member of staff."""
@@ -182,7 +180,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             listen=listen,
             used_memory_bytes=lambda: 123_456_789,
         )
-        yield World(parts, stores, commands, latest, camera)
+        yield World(parts, commands, latest, camera)
 
 
 @dataclass(frozen=True)
@@ -242,7 +240,7 @@ class Caller:
             environ["HTTP_AUTHORIZATION"] = f"Bearer {self.bearer}"
         environ.update({f"HTTP_{name.upper()}": value for name, value in headers.items()})
         seen: list[Any] = []
-        chunks = self._app(environ, lambda status, head, exc_info=None: seen.append((status, head)))
+        chunks = self._app(environ, lambda status, head, _fault=None: seen.append((status, head)))
         try:
             text = b"".join(chunks)
         finally:
