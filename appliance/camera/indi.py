@@ -6,6 +6,8 @@ the camera's thread reads only those copies, never libindi's tree, which the oth
 """
 
 import logging
+import weakref
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -19,7 +21,8 @@ log = logging.getLogger(__name__)
 BLOB_MAX_BYTES = 300_000_000
 CCD_INTERFACE = 1 << 1
 """Bit of DRIVER_INFO.DRIVER_INTERFACE (libindi, basedevice.h)."""
-_SEND_TIMEOUT_S = 2
+_CONNECT_TIMEOUT_S = 2
+_QUIET_S, _QUIET_TRIES = 0.05, 10
 
 
 class State(IntEnum):
@@ -79,19 +82,33 @@ class IndiConnection:
         self.messages = 0
         """How many messages came: libindi keeps every one of them for as long as the connection lasts."""
         self.is_lost = False
+        self._is_connected = False
         self._copies: dict[tuple[str, str], Property] = {}
         self._originals: dict[tuple[str, str], PyIndi.Property] = {}
         self._client = _Client(self)
         self._client.setServer(host, port)
-        self._client.setConnectionTimeout(_SEND_TIMEOUT_S, 0)
+        self._client.setConnectionTimeout(_CONNECT_TIMEOUT_S, 0)
 
     def connect(self) -> bool:
         """Connect and ask for all properties; takes at most two seconds."""
-        return bool(self._client.connectServer())
+        self._is_connected = bool(self._client.connectServer())
+        return self._is_connected
 
     def close(self) -> None:
-        """Disconnect; libindi's thread has ended when this returns."""
-        self._client.disconnectServer()
+        """Disconnect, and let libindi's thread end before its object goes.
+
+        libindi 2.1.2 can lose its own wake-up while something comes in (`Select::clear` in `processSocket`); its thread
+        then waits ten seconds more, or until something else comes in. So this waits for a quiet moment first; where the
+        thread was missed all the same, a ping brings an answer that wakes it, and the object is kept for a while.
+        """
+        for _ in range(_QUIET_TRIES):
+            seen = self.changes.revision
+            if self.is_lost or self.changes.wait(seen, _QUIET_S)[1] == seen:
+                break
+        if self._is_connected and not self._client.disconnectServer():
+            self._client.sendPingRequest("nightjar")
+            _missed.append(self._client)
+        self._is_connected = False
         self._originals.clear()
         self._copies.clear()
 
@@ -151,6 +168,13 @@ class IndiConnection:
         self._copies.pop(key, None)
         self.changes.publish(None)
 
+    def removed_device(self, device: str) -> None:
+        """Forget all of a device, as when its driver has ended; called by libindi's thread."""
+        for key in [key for key in tuple(self._copies) if key[0] == device]:
+            self._originals.pop(key, None)
+            self._copies.pop(key, None)
+        self.changes.publish(None)
+
     def message(self, text: str) -> None:
         """Log what a driver says; called by libindi's thread."""
         self.messages += 1
@@ -175,50 +199,69 @@ class IndiConnection:
 
 
 class _Client(PyIndi.BaseClient):  # type: ignore[misc]  # SWIG's classes have no types
-    """libindi's callbacks: each one hands over and can raise nothing."""
+    """libindi's callbacks: each one hands over and can raise nothing.
+
+    It refers to its connection weakly: no circle keeps libindi's sockets open until Python looks for circles.
+    """
 
     def __init__(self, connection: IndiConnection) -> None:
         super().__init__()
-        self._connection = connection
+        self._connection = weakref.ref(connection)
 
     def newDevice(self, device: object) -> None:  # noqa: N802 - libindi's name
         pass
 
-    def removeDevice(self, device: object) -> None:  # noqa: N802
-        pass
+    def removeDevice(self, device: PyIndi.BaseDevice) -> None:  # noqa: N802
+        try:
+            if (connection := self._connection()) is not None:
+                connection.removed_device(device.getDeviceName())
+        except BaseException:  # it must not leave: see above
+            log.exception("a removed device was not taken")
 
     def newProperty(self, prop: PyIndi.Property) -> None:  # noqa: N802
         try:
-            self._connection.defined(prop)
+            if (connection := self._connection()) is not None:
+                connection.defined(prop)
         except BaseException:  # it must not leave: see above
             log.exception("a defined property was not taken")
 
     def updateProperty(self, prop: PyIndi.Property) -> None:  # noqa: N802
         try:
-            self._connection.updated(prop)
+            if (connection := self._connection()) is not None:
+                connection.updated(prop)
         except BaseException:  # it must not leave: see above
             log.exception("an updated property was not taken")
 
     def removeProperty(self, prop: PyIndi.Property) -> None:  # noqa: N802
         try:
-            self._connection.removed(prop)
+            if (connection := self._connection()) is not None:
+                connection.removed(prop)
         except BaseException:  # it must not leave: see above
             log.exception("a removed property was not taken")
 
     def newMessage(self, device: PyIndi.BaseDevice, number: int) -> None:  # noqa: N802
         try:
-            self._connection.message(device.messageQueue(number))
+            if (connection := self._connection()) is not None:
+                connection.message(device.messageQueue(number))
         except BaseException:  # it must not leave: see above
             log.exception("a message was not taken")
+
+    def newPingReply(self, uid: str) -> None:  # noqa: N802
+        pass
 
     def serverConnected(self) -> None:  # noqa: N802
         pass
 
     def serverDisconnected(self, code: int) -> None:  # noqa: N802, ARG002
         try:
-            self._connection.lost()
+            if (connection := self._connection()) is not None:
+                connection.lost()
         except BaseException:  # it must not leave: see above
             log.exception("the loss of the server was not taken")
+
+
+_missed: deque[_Client] = deque(maxlen=8)
+"""Clients whose thread may still be at its end; by the time the ninth comes, the first one's is over."""
 
 
 def _copy(prop: PyIndi.Property) -> Property:

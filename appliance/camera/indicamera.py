@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from appliance.camera.dialects import STANDARD, Dialect, Element, dialect_of
-from appliance.camera.indi import Blob, IndiConnection, Number, State
+from appliance.camera.indi import Blob, IndiConnection, Number, Property, State
 from appliance.camera.port import CameraDescription, CameraLimits, GainUnit
 from appliance.domain.clock import Clock
 from appliance.domain.errors import CameraError, CameraLostError, FitsError
@@ -56,7 +56,7 @@ class IndiCamera:
         self._is_ready = False
         self._asked_at, self._changed_at, self._revision = 0.0, 0.0, -1
         self._exposing: tuple[Exposure, datetime] | None = None
-        self._seen_busy = False
+        self._before: Property | None = None
 
     def prepare(self, timeout: float) -> str | None:
         """Go on with connecting; return what is waited for, or None when exposures can start."""
@@ -93,9 +93,9 @@ class IndiCamera:
         self._set_gain(connection, device, exposure.gain)
         if exposure.offset_adu is not None and self._dialect.offset is not None:
             self._set(connection, device, self._dialect.offset, exposure.offset_adu)
-        self._exposing, self._seen_busy = (exposure, self._clock.now()), False
+        self._exposing, self._before = (exposure, self._clock.now()), connection.get(device, "CCD_EXPOSURE")
         if not connection.set_numbers(device, "CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": exposure.duration_s}):
-            raise CameraError(f"{device} no longer takes exposures")
+            raise CameraLostError(f"{device} has gone")
 
     def poll(self, timeout: float) -> RawFrame | None:
         """Return the frame if it has come."""
@@ -108,11 +108,10 @@ class IndiCamera:
             return self._decode(blob, *exposing)
         if connection.is_lost:
             raise CameraLostError(f"the INDI server at {connection.address} has gone")
-        state = self._exposure_state(connection, device)
-        if state is None:
+        answer = connection.get(device, "CCD_EXPOSURE")
+        if answer is None:
             raise CameraLostError(f"{device} has gone")
-        self._seen_busy = self._seen_busy or state == State.BUSY
-        if state == State.ALERT and self._seen_busy:
+        if answer.state == State.ALERT and answer is not self._before:
             self._exposing = None
             raise CameraError(f"{device} says that the exposure failed")
         return None

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 BAD_FRAMES_MAX = 5
 """After so many frames in a row that cannot be read, the camera is set up anew."""
+BAD_FRAME_PAUSE_MAX_S = 10.0
+"""The pause after one grows up to this: a driver that sends nothing else is not asked without end."""
 _WAIT_S = 0.5
 _ANOTHER_CAMERA = ("device", "transport", "remote_host", "remote_port")
 """Settings that name another camera; all others are read at the next exposure."""
@@ -67,6 +69,7 @@ class CameraService:
         self._measured: Measurement | None = None
         self._started_at, self._lasts_s, self._read_out_s = 0.0, 0.0, 0.0
         self._rhythm_at: float | None = None
+        self._not_before = 0.0
         self._overhead_s = 1.0
 
     def open(self) -> None:
@@ -177,7 +180,8 @@ class CameraService:
     # Exposing
 
     def _start_or_wait(self) -> None:
-        remaining = 0.0 if self._rhythm_at is None else self._rhythm_at + self._period_s - self._clock.monotonic()
+        due = self._not_before if self._rhythm_at is None else max(self._rhythm_at + self._period_s, self._not_before)
+        remaining = due - self._clock.monotonic()
         if self._is_paused:
             self._tell("paused", "paused")
             self._idle(1.0)
@@ -212,7 +216,7 @@ class CameraService:
         try:
             self._camera.start(self._exposure)
         except CameraError as error:
-            self._climb(str(error))
+            self._climb(str(error), Rung.RECONNECT)
             return
         self._enter(_Phase.EXPOSING)
         self._tell("exposing", "exposing", self._lasts_s + self._overhead_s)
@@ -271,6 +275,7 @@ class CameraService:
         self._report.bad_frame(reason)
         log.warning("frame refused: %s", reason)
         self._bad_frames += 1
+        self._not_before = self._clock.monotonic() + min(_WAIT_S * self._bad_frames, BAD_FRAME_PAUSE_MAX_S)
         if self._bad_frames % BAD_FRAMES_MAX == 0:
             self._climb(f"{self._bad_frames} frames in a row could not be read", Rung.RECONNECT)
         else:

@@ -273,6 +273,6 @@ def _free_port() -> int:
 def _driver_word(driver: str | Path) -> str:
     """Return a driver as one word of the FIFO's language, which has no quoting."""
     word = str(driver)
-    if not word.isascii() or not word.isprintable() or any(c in word for c in " \"'@") or word.startswith("-"):
+    if not word or not word.isascii() or not word.isprintable() or any(c in word for c in " \"'@") or word.startswith("-"):
         raise CameraError(f"a driver's name cannot be {word!r}")
     return word
