@@ -246,9 +246,6 @@ class _Client(PyIndi.BaseClient):  # type: ignore[misc]  # SWIG's classes have n
         except BaseException:  # it must not leave: see above
             log.exception("a message was not taken")
 
-    def newPingReply(self, uid: str) -> None:  # noqa: N802
-        pass
-
     def serverConnected(self) -> None:  # noqa: N802
         pass
 

@@ -13,9 +13,7 @@ from appliance.camera.port import CameraDescription, CameraLimits, GainUnit
 from appliance.domain.clock import Clock
 from appliance.domain.errors import CameraError, CameraLostError, FitsError
 from appliance.domain.frame import Exposure, FrameKind, Pixels, RawFrame
-from appliance.host.driverhost import DriverHost
 from appliance.imaging import fits
-from appliance.settings.schema import Settings, Transport
 
 log = logging.getLogger(__name__)
 
@@ -299,10 +297,3 @@ def _is_on(switches: object, element: str) -> bool:
 def _number(connection: IndiConnection, device: str, element: Element) -> Number | None:
     copy = connection.get(device, element.property)
     return None if copy is None else copy.numbers.get(element.element)
-
-
-def make_indi_camera(settings: Settings, drivers: DriverHost, clock: Clock) -> IndiCamera:
-    """Return the camera that the settings name: behind our own server's UNIX socket, or behind a remote one's port."""
-    camera = settings.camera
-    remote: Address = (camera.remote_host, camera.remote_port)
-    return IndiCamera(lambda: drivers.address if camera.transport is Transport.LOCAL else remote, camera.device, clock)

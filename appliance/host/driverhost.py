@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -120,7 +121,8 @@ class ChildDriverHost:
         port : int, optional
             TCP port, for tests; else a free one is chosen at each start.
         """
-        self.drivers = tuple(_driver_word(driver) for driver in drivers)
+        self._programs = {_driver_word(driver): driver for driver in drivers}
+        self.drivers = tuple(self._programs)
         self._environment = dict(environment or {})
         self._wanted_port = port
         self._socket_name = f"/nightjar-{os.getpid()}-{secrets.token_hex(8)}"
@@ -159,11 +161,12 @@ class ChildDriverHost:
         if missing:
             raise CameraError(f"{' and '.join(missing)} not found; the Debian packages are util-linux and indi-bin")
         self._port = self._wanted_port or _free_port()
-        fifo = self._make_fifo()
+        fifo = self._make_folder()
         command = [cast("str", programs["setpriv"]), "--pdeathsig", "KILL", cast("str", programs["indiserver"])]
         command += ["-u", self._socket_name, "-p", str(self._port), "-f", str(fifo), *self.drivers]
         # HOME is ours: drivers read ~/.indi, and what another program saved there would change frames.
-        environment = os.environ | {"HOME": str(fifo.parent)} | self._environment
+        search = f"{fifo.parent}:{os.environ.get('PATH', os.defpath)}"
+        environment = os.environ | {"HOME": str(fifo.parent), "PATH": search} | self._environment
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a list of our own words, no shell
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -207,12 +210,17 @@ class ChildDriverHost:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _make_fifo(self) -> Path:
+    def _make_folder(self) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="nightjar-indi-"))
         fifo = self._folder / "fifo"
         if not fifo.exists():
             os.mkfifo(fifo, 0o600)
+        for word, program in self._programs.items():
+            if isinstance(program, Path) and word != str(program):
+                wrapper = self._folder / word
+                wrapper.write_text(f"#!/bin/sh\nexec {shlex.quote(str(program))}\n")
+                wrapper.chmod(0o700)
         return fifo
 
     def _listen(self) -> None:
@@ -271,8 +279,19 @@ def _free_port() -> int:
 
 
 def _driver_word(driver: str | Path) -> str:
-    """Return a driver as one word of the FIFO's language, which has no quoting."""
+    """Return a driver as one word of the FIFO's language, which has no quoting.
+
+    A path that is no such word is run by its last part, from a wrapper in the server's folder.
+    """
     word = str(driver)
-    if not word or not word.isascii() or not word.isprintable() or any(c in word for c in " \"'@") or word.startswith("-"):
+    if isinstance(driver, Path) and not _is_word(word):
+        word = driver.name
+    if not _is_word(word):
         raise CameraError(f"a driver's name cannot be {word!r}")
     return word
+
+
+def _is_word(text: str) -> bool:
+    return (
+        bool(text) and text.isascii() and text.isprintable() and not any(c in text for c in " \"'@") and not text.startswith("-")
+    )

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.camera.indicamera import make_indi_camera
+from appliance.camera.indicamera import Address, IndiCamera
 from appliance.camera.service import CameraService
 from appliance.domain.clock import Clock, SystemClock
 from appliance.domain.commands import CameraCommand
 from appliance.domain.frame import CameraStatus, RawFrame
 from appliance.host.driverhost import ChildDriverHost, DriverHost
-from appliance.settings.schema import Settings
+from appliance.settings.schema import Settings, Transport
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 
@@ -42,8 +42,14 @@ class Rig:
         self.keeps = 100
         self.service = CameraService(
             settings=self.settings, frames=self.frames, status=self.status, commands=self.commands, board=self.board,
-            clock=self.clock, make_camera=lambda s: make_indi_camera(s, drivers, self.clock), drivers=drivers, beat=lambda: None,
+            clock=self.clock, make_camera=self._make_camera, drivers=drivers, beat=lambda: None,
         )  # fmt: skip
+
+    def _make_camera(self, settings: Settings) -> IndiCamera:
+        camera = settings.camera
+        remote: Address = (camera.remote_host, camera.remote_port)
+        is_local = camera.transport is Transport.LOCAL
+        return IndiCamera(lambda: self.drivers.address if is_local else remote, camera.device, self.clock)
 
     def step(self, *, takes: bool = True) -> None:
         """Make one step, and take the frames unless told not to."""

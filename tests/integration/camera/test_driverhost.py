@@ -133,6 +133,24 @@ def test_the_environment_reaches_the_drivers_and_home_is_not_the_users(host: Chi
         other.close()
 
 
+def test_a_driver_in_a_folder_whose_name_has_spaces_runs_and_restarts(tmp_path: Path) -> None:
+    folder = tmp_path / "my programs' folder"
+    folder.mkdir()
+    program = folder / "a-camera"
+    program.write_text(f"#!/bin/sh\nexec {DRIVER}\n")
+    program.chmod(0o755)
+    made = ChildDriverHost((program,))
+    made.start()
+    try:
+        eventually(lambda: offers_a_camera(made))
+        (old,) = driver_pids(made)
+        made.stop_driver("a-camera")
+        made.start_driver("a-camera")
+        eventually(lambda: offers_a_camera(made) and driver_pids(made) not in ([], [old]))
+    finally:
+        made.close()
+
+
 def test_the_server_dies_with_a_parent_that_is_killed(tmp_path: Path, project: Path) -> None:
     program = tmp_path / "parent.py"
     program.write_text(

@@ -18,6 +18,10 @@ def test_names_and_paths_are_drivers() -> None:
     assert ChildDriverHost(("indi_simulator_ccd", Path("/opt/sky-driver"))).drivers == ("indi_simulator_ccd", "/opt/sky-driver")
 
 
+def test_a_path_with_a_space_is_known_by_its_last_part() -> None:
+    assert ChildDriverHost((Path("/home/me/my programs/nightjar-sky"),)).drivers == ("nightjar-sky",)
+
+
 @pytest.mark.parametrize("name", ["two words", "-v", "dev@host:7624", 'quo"te', "new\nline", "", "ümlaut"])
 def test_a_word_that_the_servers_language_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(CameraError, match="a driver's name cannot be"):
