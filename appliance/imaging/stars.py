@@ -15,9 +15,9 @@ import numpy.typing as npt
 from appliance.domain.frame import Pixels
 from appliance.imaging.mask import inside
 
-SNR_MIN = 4.2
+SNR_MIN = 4.1
 """A peak counts when it stands so many standard deviations of the filtered background above it."""
-_NARROW = 0.7
+_NARROW = 0.65
 """Standard deviation of the Gaussian that gathers a star's light, in pixels of the half-size frame."""
 _WIDE = 9
 """Side of the square whose mean is the sky around it: as wide as a Gaussian of 2.6, at a third of the work."""

@@ -66,7 +66,7 @@ def measure(folder: Path, *, size: str, repeat: int) -> Result:
         "--repeat",
     ]
     subprocess.run([*command, "1"], check=True, stdout=subprocess.DEVNULL)
-    picture = simplejpeg.decode_jpeg(_largest(out).read_bytes(), colorspace="BGR")
+    picture = simplejpeg.decode_jpeg((out / "light.jpg").read_bytes(), colorspace="BGR")
     encode_ms = _encode_cpu_ms(picture, repeat)
     subprocess.run([*command, str(repeat + 1)], check=True, stdout=subprocess.DEVNULL)
     encode_ms += _encode_cpu_ms(picture, repeat)
@@ -78,10 +78,6 @@ def measure(folder: Path, *, size: str, repeat: int) -> Result:
         statistics.median(encode_ms),
         found["peak_rss_mb"],
     )
-
-
-def _largest(folder: Path) -> Path:
-    return max(folder.rglob("*.jpg"), key=lambda path: path.stat().st_size)
 
 
 def _encode_cpu_ms(picture: np.ndarray, repeat: int) -> list[float]:
