@@ -67,9 +67,15 @@ class ApplicationServer:
         """End the loop and the workers."""
         server = self._server
         if self._thread.is_alive():
-            server.trigger.pull_trigger(lambda: server.asyncore.close_all(self._map))
+            server.trigger.pull_trigger(self._close_all)
             self._thread.join(timeout)
         elif self._thread.ident is None:  # never started
             server.asyncore.close_all(self._map)
         server.task_dispatcher.shutdown(timeout=timeout)
         self._unbound.close()
+
+    def _close_all(self) -> None:
+        """End the loop, in its own thread; each channel also lets go of the file that it was sending."""
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.asyncore.close_all(self._map)
