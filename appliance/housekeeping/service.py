@@ -23,6 +23,8 @@ DISK_EVERY_S = 20.0
 HOURLY_S = 3600.0
 BACKUP_EVERY_S = 24 * HOURLY_S
 MIB = 1 << 20
+FULL_BYTES = 1 * MIB
+"""With less than this nothing useful can be written: the reserve goes, so that a login still can."""
 
 
 class Every:
@@ -101,16 +103,18 @@ class HousekeepingService:
         self._report_disk(self._folder.free_bytes(), reserve_bytes)
 
     def _report_disk(self, free_bytes: int, reserve_bytes: int) -> None:
-        if free_bytes < reserve_bytes // 2:
+        if free_bytes < FULL_BYTES:
             self._folder.give_up_reserve()
+        else:
+            self._folder.restore_reserve()
+        if free_bytes < reserve_bytes // 2:
             self._board.raise_issue(
                 "disk.low",
-                Severity.ERROR if free_bytes < 32 * MIB else Severity.WARNING,
-                f"The disk is nearly full: {free_bytes // MIB} MiB free",
+                Severity.ERROR if free_bytes < FULL_BYTES else Severity.WARNING,
+                f"The disk is {'full' if free_bytes < FULL_BYTES else 'nearly full'}: {free_bytes // MIB} MiB free",
                 "Old nights are gone already. Lower 'Keep pictures' under Settings, Retention, or use a larger card.",
             )
         else:
-            self._folder.restore_reserve()
             self._board.clear_issue("disk.low")
 
     def write_audit_head(self) -> None:

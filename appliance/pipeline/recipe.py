@@ -14,7 +14,7 @@ from appliance.domain.sky import sun_altitude_deg
 from appliance.imaging import codec, measure, sqm, stretch
 from appliance.imaging.calibrate import MasterDark, repair_hot, subtract_dark
 from appliance.imaging.debayer import debayer, even, orient
-from appliance.imaging.label import duration_text, fill, temperature_text
+from appliance.domain.label import duration_text, fill, temperature_text
 from appliance.imaging.mask import blacken_outside
 from appliance.imaging.overlay import draw_label
 from appliance.imaging.stars import find_stars
@@ -116,13 +116,7 @@ def develop(
 
 
 def finish(developed: Developed, raw: RawFrame, settings: Settings, *, lap: Lap = no_lap) -> Finished:
-    """Write the label onto the picture and encode both sizes; the label changes `developed.picture`.
-
-    Raises
-    ------
-    InputError
-        If the label's template cannot be filled in.
-    """
+    """Write the label onto the picture and encode both sizes; the label changes `developed.picture`."""
     picture = developed.picture
     draw_label(picture, label_lines(raw, developed.measurement, settings), size=settings.image.label_size)
     lap("label")

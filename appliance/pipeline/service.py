@@ -9,7 +9,6 @@ from appliance.domain.errors import DiskFullError, InputError
 from appliance.domain.frame import Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
 from appliance.domain.night import night_of
-from appliance.imaging.label import check_template
 from appliance.imaging.threads import use_one_thread
 from appliance.imaging.workspace import Workspace
 from appliance.pipeline.products import NightProducts
@@ -59,9 +58,8 @@ class PipelineService:
         if raw is None:
             return
         started_s = self._clock.monotonic()
-        settings = self._with_usable_label(self._settings.value)
         try:
-            self._process(raw, settings)
+            self._process(raw, self._settings.value)
         except InputError as error:
             self._board.raise_issue(
                 "pipeline.frame",
@@ -121,18 +119,3 @@ class PipelineService:
     def _lap(self, _stage: str) -> None:
         """Say after each stage that the work goes on."""
         self._beat()
-
-    def _with_usable_label(self, settings: Settings) -> Settings:
-        """Take the label away where its template cannot be filled in, and say why: no picture is lost by a typing error."""
-        try:
-            check_template(settings.image.label)
-        except InputError as error:
-            self._board.raise_issue(
-                "pipeline.label",
-                Severity.WARNING,
-                f"Pictures have no label: {error}",
-                "Correct the text of the label in the settings of the image.",
-            )
-            return settings.model_copy(update={"image": settings.image.model_copy(update={"label": ""})})
-        self._board.clear_issue("pipeline.label")
-        return settings

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from appliance.domain.errors import InputError
+from appliance.domain.label import check_template
+
 VERSION = 1
 """Number of the schema; a change of meaning adds a step to `migrate.py` and one here."""
 
@@ -110,7 +113,7 @@ class Camera(Section):
     )
     duration_max_s: float = _setting(14.0, "Longest exposure", "Automatic exposure stays below.", unit="s", ge=0.001, le=600)
     gain_min: float = _setting(0.0, "Lowest gain", "By day, and until the longest exposure is not enough.", ge=0, le=10000)
-    gain_max: float = _setting(100.0, "Highest gain", "Used after the longest exposure is not enough.", ge=0, le=10000)
+    gain_max: float = _setting(250.0, "Highest gain", "Used after the longest exposure is not enough.", ge=0, le=10000)
     target_mean: float = _setting(
         0.22, "Wanted brightness by day", "Mean of the frame as a share of full scale.", ge=0.02, le=0.8
     )
@@ -194,6 +197,15 @@ class Image(Section):
     pixel_scale_arcsec: float = _setting(
         600.0, "Pixel scale", "Size of a pixel at the zenith, for SQM.", unit="″", ge=1, le=10000
     )
+
+    @field_validator("label")
+    @classmethod
+    def _label_can_be_filled_in(cls, label: str) -> str:
+        try:
+            check_template(label)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return label
 
 
 class Night(Section):

@@ -24,9 +24,16 @@ class Appliance:
     """`python -m appliance run`, started and stopped by a test."""
 
     def __init__(
-        self, data: Path, *, camera: str = "ccd", faults: Path | None = None, clock: str | None = None, port: int = 0
+        self,
+        data: Path,
+        *,
+        camera: str = "ccd",
+        faults: Path | None = None,
+        clock: str | None = None,
+        port: int = 0,
+        log: Path | None = None,
     ) -> None:
-        self.data = data
+        self.data, self.log = data, log or data.parent / "log.txt"
         program = ["-m", "appliance"] if faults is None else [str(Path(__file__).with_name("faulty.py")), str(faults)]
         self._command = [
             sys.executable, "-P", *program, "run", "--development",
@@ -48,7 +55,7 @@ class Appliance:
 
     def start(self) -> None:
         """Start the process and wait until it says where the panel is."""
-        log = (self.data.parent / "log.txt").open("ab")
+        log = self.log.open("ab")
         self.process = subprocess.Popen(
             self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
         )
@@ -135,21 +142,24 @@ class Appliance:
         """Change settings of one section through the API, with the session's token."""
         settings = self.get("/api/v1/settings").json()
         settings[section].update({name: json.loads(value) for name, value in values.items()})
-        page = self.get("/me")
-        token = re.search(rb'name="csrf"\s+value="([^"]+)"', page.body)
+        answer = self.put("/api/v1/settings", settings)
+        assert answer.status == 200, answer.body
+        return answer
+
+    def put(self, path: str, value: object) -> "Answer":
+        """Replace something through the API, with the session's token."""
+        token = re.search(rb'name="csrf"\s+value="([^"]+)"', self.get("/me").body)
         assert token
-        answer = self.request(
+        return self.request(
             "PUT",
-            "/api/v1/settings",
-            json.dumps(settings).encode(),
+            path,
+            json.dumps(value).encode(),
             **{
                 "Content-Type": "application/json",
                 "X-CSRF-Token": token[1].decode(),
                 "Origin": f"https://127.0.0.1:{self.port}",
             },
         )
-        assert answer.status == 200, answer.body
-        return answer
 
     def kill(self) -> None:
         """Pull the plug."""
@@ -185,7 +195,7 @@ class Appliance:
             found = re.fullmatch(pattern, line)
             if found:
                 return found[1]
-            assert line, f"ended with {self.process.wait()}; see {self.data.parent / 'log.txt'}"
+            assert line, f"ended with {self.process.wait()}; see {self.log}"
 
     @staticmethod
     def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> None:

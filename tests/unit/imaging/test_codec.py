@@ -1,5 +1,7 @@
 """JPEG there and back, hostile JPEG, thumbnails and comments."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,10 +45,8 @@ def test_a_mutated_jpeg_is_read_or_refused(data: st.DataObject) -> None:
     jpeg = bytearray(codec.encode(smooth(24, 32), 90))
     for _ in range(data.draw(st.integers(1, 6))):
         jpeg[data.draw(st.integers(0, len(jpeg) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(InputError):
         codec.decode(bytes(jpeg))
-    except InputError:
-        pass
 
 
 @pytest.mark.parametrize(

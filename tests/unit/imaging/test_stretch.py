@@ -1,5 +1,6 @@
 """The stretch: exact against its formula, sensible from the darkest night to the brightest day."""
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -92,7 +93,7 @@ def test_a_bright_day_keeps_its_shadows_and_is_not_made_brighter_than_a_display_
 
 def test_from_night_to_day_brightness_changes_without_a_jump() -> None:
     shown = [int(tables(curve_for(grey(m, m / 5), Look(), bias_adu=0, duration_s=0.01))[0][m]) for m in range(3000, 18000, 250)]
-    assert all(0 <= after - before <= 6 for before, after in zip(shown, shown[1:], strict=False))
+    assert all(0 <= after - before <= 6 for before, after in itertools.pairwise(shown))
     assert (shown[0], shown[-1]) == (51, pytest.approx(141, abs=4))
 
 

@@ -61,7 +61,7 @@ def test_settings_go_out_and_come_back() -> None:
         ({"site": {"timezone": "../../etc/passwd"}}, "site.timezone", NO_ZONE),
         ({"site": {"latitude_deg": 48}}, "site.longitude_deg", "is needed too: give latitude and longitude, or neither"),
         ({"site": {"longitude_deg": 16}}, "site.latitude_deg", "is needed too: give latitude and longitude, or neither"),
-        ({"camera": {"gain_min": 200}}, "camera.gain_min", "must not be higher than the highest gain, 100"),
+        ({"camera": {"gain_min": 300}}, "camera.gain_min", "must not be higher than the highest gain, 250"),
         ({"camera": {"duration_min_s": 20}}, "camera.duration_min_s", "must not be longer than the longest exposure, 14 s"),
         ({"camera": {"transport": "remote"}}, "camera.remote_host", "is needed for a remote INDI server"),
         ({"camera": {"gian": 5}}, "camera.gian", "is not a setting; did you mean gain?"),
