@@ -52,13 +52,12 @@ def test_a_lie_over_tcp_costs_one_frame(tmp_path: Path, free_port: int, lie: str
 def test_a_driver_that_only_lies_is_tried_again_and_again_but_not_without_pause(tmp_path: Path) -> None:
     with running(evil(tmp_path, "good," + ",".join(["junk"] * 50))) as rig:
         rig.receive(1, 60)
-        server = rig.drivers.address
         rig.until(lambda: rig.status.value.dropped >= 7, 60)
         assert rig.issues == {"camera.frame", "camera.absent"}
         seconds = rig.until(lambda: rig.status.value.received >= 2, 100)
         print(f"a fresh driver after {seconds:.0f} s, {rig.status.value.dropped} bad frames")
         assert rig.status.value.dropped < 20
-        assert rig.drivers.address == server or rig.issues == set()
+        assert rig.issues == set()
 
 
 def test_strange_messages_do_no_harm(tmp_path: Path) -> None:
