@@ -10,11 +10,11 @@ import numpy as np
 
 from appliance.domain.errors import InputError
 from appliance.domain.frame import FrameKind, Measurement, Picture, Pixels, RawFrame
+from appliance.domain.label import duration_text, fill, temperature_text
 from appliance.domain.sky import sun_altitude_deg
 from appliance.imaging import codec, measure, sqm, stretch
 from appliance.imaging.calibrate import MasterDark, repair_hot, subtract_dark
 from appliance.imaging.debayer import debayer, even, orient
-from appliance.domain.label import duration_text, fill, temperature_text
 from appliance.imaging.mask import blacken_outside
 from appliance.imaging.overlay import draw_label
 from appliance.imaging.stars import find_stars

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from appliance.domain.clock import Clock
-from appliance.domain.errors import DiskFullError, InputError
+from appliance.domain.errors import DiskFullError, InputError, StoreError
 from appliance.domain.frame import Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
 from appliance.domain.night import night_of
@@ -73,7 +73,10 @@ class PipelineService:
 
     def close(self) -> None:
         """Save what has grown since the last save."""
-        self._on_disk(self._night.save)
+        try:
+            self._on_disk(self._night.save)
+        except StoreError as error:
+            log.warning("keogram and star trail were not saved: %s", error)
         self._workspace.forget()
 
     def _process(self, raw: RawFrame, settings: Settings) -> None:

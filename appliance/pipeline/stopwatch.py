@@ -1,7 +1,8 @@
 """Wall and CPU time of every stage of every frame, for `develop --timings`."""
 
-import resource
+import re
 import time
+from pathlib import Path
 
 Moment = tuple[float, float]
 """Milliseconds of the wall clock, and of this process's CPU in all its threads."""
@@ -36,8 +37,14 @@ class Stopwatch:
             "frames": len(self._total),
             "stages": {name: _columns(laps) for name, laps in self._stages.items()},
             "total": _columns(self._total),
-            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_rss_mb": round(_peak_rss_mb(), 1),
         }
+
+
+def _peak_rss_mb() -> float:
+    """Return this program's largest resident memory; getrusage would also count the process that started it, before exec."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    return int(found.group(1)) / 1024 if found else 0.0
 
 
 def _now() -> Moment:

@@ -113,7 +113,7 @@ def test_the_edges_of_clouds_and_trees_are_no_stars() -> None:
 
 def test_a_day_of_bright_clouds_does_not_take_for_ever_nor_fail() -> None:
     rng = np.random.default_rng(3)
-    light = cv2.GaussianBlur(rng.normal(0, 1, (1080, 1920)), (0, 0), 3) * 200000 + 30000
+    light = np.asarray(cv2.GaussianBlur(rng.normal(0, 1, (1080, 1920)), (0, 0), 3), np.float64) * 200000 + 30000
     find_stars(as_frame(light))
 
 
