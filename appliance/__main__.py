@@ -16,7 +16,12 @@ DEFAULT_PORT = 8443
 
 def _default_data() -> Path:
     named = os.environ.get("NIGHTJAR_DATA")
-    return Path(named) if named else Path.home() / ".local" / "share" / "nightjar"
+    if named:
+        return Path(named)
+    try:
+        return Path.home() / ".local" / "share" / "nightjar"
+    except RuntimeError:  # a user without a home, as services have
+        return Path("/data/nightjar")
 
 
 def _port(text: str) -> int:
@@ -67,10 +72,10 @@ def _add_issue_certificates(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_develop(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FITS")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FITS", help="frames to develop; 8-bit JPEG files are read too")
     parser.add_argument("--dark", type=Path, metavar="FILE", help="a dark frame, subtracted from every frame")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="develop each file N times (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write pictures and thumbnails there")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write pictures, thumbnails, keogram and star trail there")
     parser.add_argument("--timings", type=Path, metavar="FILE", help="write milliseconds of every stage as JSON")
 
 

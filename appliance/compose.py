@@ -180,7 +180,7 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     certificates = CertificateKeeper(folder, true_clock, board, Issuer(folder, _device_id(folder)))
 
-    drivers: DriverHost = ChildDriverHost((driver,), environment={"NIGHTJAR_PYTHON": sys.executable})
+    drivers: DriverHost = ChildDriverHost((driver,), environment=_driver_environment(settings.value))
 
     def make_camera(now: Settings) -> Camera:
         def address() -> Address:
@@ -212,8 +212,7 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
                     latest=latest,
                     camera=status,
                     camera_commands=commands,
-                    # a copy for each new service: the front closes what it was given, the port stays ours
-                    listen=Listen(sockets=(listener.dup(),)),
+                    listen=Listen(sockets=(listener,)),
                     used_memory_bytes=used_memory_bytes,
                 )
             ),
@@ -304,6 +303,14 @@ def _driver_program(camera: str) -> Path:
     if found is None:
         raise StartError(f"no INDI driver {name!r} is installed; take sky, ccd or a name like indi_asi_ccd")
     return Path(found)
+
+
+def _driver_environment(settings: Settings) -> dict[str, str]:
+    """Return what the sky simulator is told: which Python to use, and where it stands."""
+    site, environment = settings.site, {"NIGHTJAR_PYTHON": sys.executable}
+    if site.latitude_deg is not None and site.longitude_deg is not None:
+        environment |= {"NIGHTJAR_SKYSIM_LATITUDE": str(site.latitude_deg), "NIGHTJAR_SKYSIM_LONGITUDE": str(site.longitude_deg)}
+    return environment
 
 
 def _device_id(folder: DataFolder) -> str:

@@ -29,15 +29,6 @@ _UNKNOWN_DURATION_S = 15.0
 """A file that does not tell its exposure time is taken for a night frame if it is dark enough."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what `develop` understands."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FITS", help="frames to develop; 8-bit JPEG files are read too")
-    parser.add_argument("--dark", type=Path, metavar="FILE", help="a dark frame, subtracted from every frame")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="develop each file N times (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write pictures, thumbnails, keogram and star trail there")
-    parser.add_argument("--timings", type=Path, metavar="FILE", help="write milliseconds of every stage as JSON")
-
-
 def run(options: argparse.Namespace) -> int:
     """Develop every file; what cannot be done is said in one line, with exit code 2."""
     try:
