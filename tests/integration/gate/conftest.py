@@ -1,0 +1,45 @@
+"""One whole program for all tests of a module, claimed, with an admin and somebody of staff."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.gate.person import STAFF, STAFF_PASSWORD, Person, admin_of
+from tests.integration.process.appliance import Appliance
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """Return a program that was claimed, has taken a frame, and rests."""
+    with Appliance(tmp_path_factory.mktemp("gate") / "data") as running:
+        running.claim()
+        running.set("camera", period_s="0", duration_max_s="0.2")
+        running.wait_for_new_frame()
+        running.set("camera", period_s="3600")
+        assert running.post("/accounts/create", name=STAFF, password=STAFF_PASSWORD, role="staff").status == 303
+        yield running
+
+
+@pytest.fixture
+def admin(appliance: Appliance) -> Person:
+    """Return the admin, logged in."""
+    return admin_of(appliance)
+
+
+@pytest.fixture
+def staff(appliance: Appliance) -> Person:
+    """Return somebody of staff, logged in."""
+    return Person(appliance, STAFF, STAFF_PASSWORD)
+
+
+@pytest.fixture
+def nobody(appliance: Appliance) -> Person:
+    """Return somebody without an account."""
+    return Person(appliance)
+
+
+@pytest.fixture
+def log_file(appliance: Appliance) -> Path:
+    """Return what the program writes into the journal."""
+    return appliance.data.parent / "log.txt"
