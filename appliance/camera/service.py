@@ -31,6 +31,9 @@ BAD_FRAMES_MAX = 5
 BAD_FRAME_PAUSE_MAX_S = 10.0
 """The pause after one grows up to this: a driver that sends nothing else is not asked without end."""
 _WAIT_S = 0.5
+_FAR_OFF = 2.5
+"""A factor between two exposures that no sky asks for by itself: only a start, a cap or a changed setting does."""
+_HUNTING_PERIOD_S = 1.0
 _ANOTHER_CAMERA = ("device", "transport", "remote_host", "remote_port")
 """Settings that name another camera; all others are read at the next exposure."""
 
@@ -71,6 +74,7 @@ class CameraService:
         self._rhythm_at: float | None = None
         self._not_before = 0.0
         self._overhead_s = 1.0
+        self._is_hunting = False
 
     def open(self) -> None:
         """Start the INDI server where it is ours."""
@@ -130,7 +134,9 @@ class CameraService:
 
     @property
     def _period_s(self) -> float:
-        return self._settings.value.camera.period_s / self._clock.rate
+        """Seconds from start to start; hardly any while the right exposure is still far off, as after a start."""
+        period_s = self._settings.value.camera.period_s / self._clock.rate
+        return min(period_s, _HUNTING_PERIOD_S) if self._is_hunting else period_s
 
     # Connecting, and what to try when that fails
 
@@ -260,6 +266,7 @@ class CameraService:
         sample = measure.take_sample(frame.pixels, frame.bayer, image.mask_radius)
         self._measured = Measurement(measure.mean_adu(sample, image.bias_adu), measure.saturated_fraction(sample))
         self._last, self._exposure = frame.exposure, None
+        self._is_hunting = self._is_far_off(frame.exposure)
         late_s = max(0.0, self._clock.monotonic() - self._started_at - self._lasts_s)
         self._overhead_s += 0.3 * (late_s - self._overhead_s)
         self._ladder, self._bad_frames = Ladder(), 0
@@ -267,6 +274,14 @@ class CameraService:
         self._report.count(received=1)
         self._report.well()
         self._enter(_Phase.READY)
+
+    def _is_far_off(self, last: Exposure) -> bool:
+        """Return whether the next exposure will be quite another than the last."""
+        if self._camera is None:
+            return False
+        limits = self._camera.describe().limits
+        wanted = next_exposure(self._settings.value.camera, self._night_share(), last, self._measured, limits)
+        return not 1 / _FAR_OFF < wanted.duration_s / last.duration_s < _FAR_OFF
 
     def _refuse(self, reason: str) -> None:
         """Drop what is no frame, say so, and go on."""

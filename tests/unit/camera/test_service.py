@@ -221,3 +221,17 @@ def test_close_stops_the_exposure_and_leaves_the_server_to_its_maker() -> None:
     assert stage.camera.is_closed
     assert balance(stage) == 0
     assert "close" not in stage.host.asked
+
+
+def test_while_the_exposure_is_far_off_nobody_waits_a_period_for_the_next() -> None:
+    stage = Stage(period_s=300, is_automatic=True, duration_min_s=0.001, duration_max_s=60)
+
+    def see_nothing(camera: ScriptedCamera) -> None:
+        camera.level = 20
+
+    stage.prepared = see_nothing
+    stage.receive()
+    assert stage.receive(2) < 10, "black frames: the next exposure is much longer, and comes at once"
+    stage.receive(12)
+    assert stage.camera.started[-1].duration_s == 60
+    assert stage.receive() > 250, "as long as it may be: the period counts again"
