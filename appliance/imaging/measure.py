@@ -53,7 +53,7 @@ def take_sample(pixels: Pixels, bayer: BayerPattern | None, mask_radius: float) 
         Share of half the shorter side. Where no cell lies inside so small a circle, the middle cell is taken.
     """
     cells = (pixels.shape[0] // 2, pixels.shape[1] // 2)
-    step = max(1, int((cells[0] * cells[1] / _SAMPLES) ** 0.5))
+    step = max(1, round((cells[0] * cells[1] / _SAMPLES) ** 0.5))
     rows = np.arange(step // 2, cells[0], step, dtype=np.intp)
     columns = np.arange(step // 2, cells[1], step, dtype=np.intp)
     chosen = inside(cells, mask_radius, rows[:, None], columns[None, :])
