@@ -4,13 +4,9 @@ import html
 import json
 from http import HTTPStatus
 
-_HEADERS = (
-    "Cache-Control: no-store",
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options: nosniff",
-    "Referrer-Policy: no-referrer",
-    "Connection: close",
-)
+from appliance.web.headers import EVERYWHERE, PRIVATE
+
+_HEADERS = (*(f"{name}: {value}" for name, value in EVERYWHERE), f"Cache-Control: {PRIVATE}", "Connection: close")
 
 
 def refusal(status: int, message: str, *, is_api: bool = False, hsts: str = "") -> bytes:
