@@ -6,11 +6,12 @@ What runs in it sees `/proc` as the sandboxed units do: processes, and nothing e
 import os
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import waitress
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = ("unshare", "nsenter", "setpriv", "mount", "ip", "hostname", "chroot")
@@ -20,7 +21,7 @@ mount -t tmpfs -o mode=0755 tmpfs /mnt
 mkdir /mnt/project /mnt/python /mnt/packages
 mount --bind {ROOT} /mnt/project
 mount --bind {sys.base_prefix} /mnt/python
-mount --bind {sysconfig.get_path("purelib")} /mnt/packages
+mount --bind {Path(waitress.__file__).parents[1]} /mnt/packages
 mount -t proc -o subset=pid proc /proc
 ip link set lo up
 hostname roof

@@ -1,0 +1,159 @@
+"""What lies in rootfs-overlay for systemd: read without a complaint, sandboxed as measured, and makes exactly these users."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.__main__ import make_parser
+from appliance.web.issuerapart import WANTED
+from tests.unit.rootfs import trust
+
+ROOT = Path(__file__).parents[3]
+OVERLAY = ROOT / "rootfs-overlay/usr/lib"
+UNITS = OVERLAY / "systemd/system"
+
+MOST_EXPOSED = {"nightjar-ca.service": 0.6, "nightjar-trust.service": 0.7}
+"""As `systemd-analyze security` of Debian 12 scores; other versions of systemd ask about more, so they get a little more."""
+ALLOWANCE = 0.3
+
+USERS: dict[str, list[str]] = {"nightjar": [], "nightjar-ca": [], "nightjar-indi": ["dialout", "video"]}
+
+
+def sections(unit: Path) -> dict[str, list[str]]:
+    """Return the values of every key of a unit, in their order."""
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text().splitlines():
+        if match := re.match(r"(\w+)=(.*)\Z", line):
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
+
+def complaints(folder: Path) -> tuple[int, list[str]]:
+    """Return what `systemd-analyze verify` ends with and says about the units of a folder."""
+    units = sorted(str(path) for path in folder.iterdir() if path.is_file())
+    environment = {"SYSTEMD_UNIT_PATH": f"{folder}:", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    command = ["systemd-analyze", "verify", "--man=no", *units]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return ended.returncode, [line for line in ended.stderr.splitlines() if "nightjar" in line or str(folder) in line]
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """Return a folder of our units, in which one finds the other."""
+    return Path(shutil.copytree(UNITS, tmp_path / "units"))
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_every_unit_is_read_without_a_complaint(units: Path) -> None:
+    assert {"nightjar-ca.service", "nightjar-trust.service"} <= {unit.name for unit in units.iterdir()}
+    assert complaints(units) == (0, [])
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize(
+    ("word", "mistake"),
+    [("ProtectHome=yes", "ProtectHouse=yes"), ("/usr/bin/python3", "/usr/bin/missing"), ("oneshot", "twoshot")],
+)
+def test_a_mistake_in_a_unit_is_complained_of(units: Path, word: str, mistake: str) -> None:
+    unit = units / "nightjar-ca.service"
+    unit.write_text(unit.read_text().replace(word, mistake))
+    assert complaints(units)[1]
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize(("unit", "bound"), MOST_EXPOSED.items())
+def test_a_unit_is_sandboxed_as_far_as_was_reached(unit: str, bound: float) -> None:
+    ended = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNITS / unit)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", ended.stdout)
+    assert score is not None
+    print(f"{unit}: {score[1]}")
+    assert float(score[1]) <= bound + ALLOWANCE
+
+
+def test_no_unit_of_ours_takes_an_argument_from_anybody() -> None:
+    for unit in UNITS.iterdir():
+        assert "@" not in unit.name
+        if unit.is_file():
+            for command in sections(unit).get("ExecStart", []):
+                assert not re.search(r"[$%]", command), f"{unit.name}: {command}"
+
+
+def test_only_the_listed_oneshots_are_root() -> None:
+    root = {unit.name for unit in UNITS.glob("*.service") if "User" not in sections(unit)}
+    assert root <= {f"nightjar-{name}.service" for name in ("firstboot", "trust", "slot-health", "other-slot", "factory-reset")}
+    assert all(sections(UNITS / name)["Type"] == ["oneshot"] for name in root)
+    assert sections(UNITS / "nightjar-trust.service")["CapabilityBoundingSet"] == [""]
+
+
+def test_what_the_panel_writes_is_what_the_path_unit_watches() -> None:
+    drop_in = sections(UNITS / "nightjar.service.d/certificates.conf")
+    assert sections(UNITS / "nightjar-ca.path")["PathChanged"] == [f"/run/{drop_in['RuntimeDirectory'][0]}/{WANTED}"]
+
+
+def test_the_units_and_the_programs_mean_the_same_folders() -> None:
+    options = make_parser().parse_args(["issue-certificates"])
+    assert sections(UNITS / "nightjar-ca.service")["ReadWritePaths"] == [f"{options.private} {options.handed}"]
+    assert sections(UNITS / "nightjar.service.d/certificates.conf")["BindReadOnlyPaths"] == [
+        f"{options.handed}:/data/nightjar/tls"
+    ]
+    script = trust.load()
+    assert options.handed / "ca.pem" == script.SOURCE
+    assert sections(UNITS / "nightjar-trust.path")["PathChanged"] == [str(script.SOURCE)]
+    assert sections(UNITS / "nightjar-trust.service")["ReadWritePaths"] == [f"{script.ANCHOR.parent} {script.BUNDLE.parent}"]
+    assert sections(UNITS / "usr-local-share-ca\\x2dcertificates.mount")["Where"] == [str(script.ANCHOR.parent)]
+
+
+@pytest.fixture
+def device_root(tmp_path: Path) -> Path:
+    """Return a system tree in which systemd has made our users."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: what is made is other users'")
+    for folder in ("etc", "usr/lib"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("sysusers.d", "tmpfiles.d"):
+        shutil.copytree(OVERLAY / name, tmp_path / "usr/lib" / name)
+    # Debian's base-passwd brings these two.
+    (tmp_path / "etc/group").write_text("root:x:0:\ndialout:x:20:\nvideo:x:44:\n")
+    (tmp_path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}", "nightjar.conf"], check=True, capture_output=True)
+    return tmp_path
+
+
+@pytest.mark.needs("systemd-sysusers")
+def test_exactly_these_users_are_made_and_none_can_log_in(device_root: Path) -> None:
+    made = {line.split(":")[0]: line.split(":") for line in (device_root / "etc/passwd").read_text().splitlines()[1:]}
+    groups = {line.split(":")[0]: line.split(":")[3].split(",") for line in (device_root / "etc/group").read_text().splitlines()}
+    assert {name: sorted(group for group, members in groups.items() if name in members) for name in made} == USERS
+    for name, fields in made.items():
+        assert fields[6] in ("/usr/sbin/nologin", "/sbin/nologin"), name
+        assert int(fields[2]) in range(1, 1000)
+    locked = [line.split(":")[1] for line in (device_root / "etc/shadow").read_text().splitlines() if line.startswith("nightjar")]
+    assert [password[0] for password in locked] == ["!"] * len(USERS)
+
+
+@pytest.mark.needs("systemd-tmpfiles", "systemd-sysusers")
+def test_the_folders_have_their_owners_and_modes(device_root: Path) -> None:
+    command = ["systemd-tmpfiles", "--create", f"--root={device_root}", "nightjar-certificates.conf"]
+    subprocess.run(command, check=True, capture_output=True)
+    ids = {line.split(":")[0]: int(line.split(":")[2]) for line in (device_root / "etc/passwd").read_text().splitlines()}
+    found = {}
+    for name in ("nightjar-ca", "nightjar-tls", "nightjar", "nightjar/tls"):
+        state = (device_root / "data" / name).stat()
+        found[name] = (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode))
+    ca, panel = ids["nightjar-ca"], ids["nightjar"]
+    assert found == {
+        "nightjar-ca": (ca, ca, 0o700),
+        "nightjar-tls": (ca, panel, 0o2750),
+        "nightjar": (panel, panel, 0o700),
+        "nightjar/tls": (panel, panel, 0o700),
+    }
