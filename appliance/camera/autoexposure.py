@@ -122,7 +122,7 @@ def _step(measurement: Measurement, target: float) -> float:
     return min(STEP_MAX, max(-STEP_MAX, share * error))
 
 
-def _gain_factor(gain: float, unit: GainUnit, gain_min: float) -> float:
+def gain_factor(gain: float, unit: GainUnit, gain_min: float) -> float:
     """Return by how much a gain multiplies the signal, against the lowest one."""
     match unit:
         case GainUnit.DECIBEL_TENTHS:
@@ -144,7 +144,7 @@ def _gain_of(factor: float, unit: GainUnit, gain_min: float) -> float:
 
 
 def _light(exposure: Exposure, unit: GainUnit, gain_min: float) -> float:
-    return exposure.duration_s * _gain_factor(exposure.gain, unit, gain_min)
+    return exposure.duration_s * gain_factor(exposure.gain, unit, gain_min)
 
 
 def _first_light(allowed: Bounds, share: float) -> float:

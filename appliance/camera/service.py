@@ -6,11 +6,12 @@ has room. A step waits about a second at most; a long exposure is many steps.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 
-from appliance.camera.autoexposure import next_exposure, night_share
+from appliance.camera.autoexposure import gain_factor, next_exposure, night_share
 from appliance.camera.ladder import Ladder, Rung
-from appliance.camera.port import Camera
+from appliance.camera.port import Camera, CameraLimits
 from appliance.camera.report import CameraReport
 from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PauseCapture, ReconnectCamera, ResumeCapture
@@ -270,10 +271,15 @@ class CameraService:
         late_s = max(0.0, self._clock.monotonic() - self._started_at - self._lasts_s)
         self._overhead_s += 0.3 * (late_s - self._overhead_s)
         self._ladder, self._bad_frames = Ladder(), 0
-        self._frames.put(frame)
+        self._frames.put(replace(frame, gain_factor=self._gain_factor(frame.exposure.gain)))
         self._report.count(received=1)
         self._report.well()
         self._enter(_Phase.READY)
+
+    def _gain_factor(self, gain: float) -> float:
+        """Return how much a gain amplifies against the camera's lowest."""
+        limits = self._camera.describe().limits if self._camera else CameraLimits()
+        return gain_factor(gain, limits.gain_unit, limits.gain_min)
 
     def _is_far_off(self, last: Exposure) -> bool:
         """Return whether the next exposure will be quite another than the last."""

@@ -180,7 +180,7 @@ class Image(Section):
     )
     mask_darkens: bool = _setting(False, "Black outside the sky", "Paint what lies outside the radius black.")
     label: str = _setting(
-        "{site}  {time}\n{exposure}  gain {gain}  {temperature}", "Label",
+        "{site}  {date} {time}\n{exposure}  gain {gain}  {temperature}", "Label",
         "Text on the picture; empty for none. Words in braces: site, time, date, exposure, gain, temperature, mean, stars, sqm.",
         max_length=400, kind="longtext",
     )  # fmt: skip

@@ -235,3 +235,11 @@ def test_while_the_exposure_is_far_off_nobody_waits_a_period_for_the_next() -> N
     stage.until(lambda: stage.camera.started[-1].duration_s == 60)
     stage.receive()
     assert stage.receive() > 250, "as long as it may be: the period counts again"
+
+
+def test_a_frame_tells_what_its_gain_multiplied() -> None:
+    stage = Stage(gain=200)
+    stage.until(lambda: len(stage.frames) == 1)
+    frame = stage.frames.take(0)
+    assert frame is not None
+    assert frame.gain_factor == pytest.approx(10), "200 tenths of a decibel are a factor of ten"
