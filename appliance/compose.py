@@ -52,6 +52,7 @@ from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.issuer import Issuer
+from appliance.web.issuerapart import IssuerApart
 from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import Listen, WebParts
 from appliance.web.people import People
@@ -178,7 +179,7 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
     vault.open()
     gate = Gate(stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
-    certificates = CertificateKeeper(folder, true_clock, board, Issuer(folder, _device_id(folder)))
+    certificates = CertificateKeeper(folder, true_clock, board, _issuer(options, folder, true_clock))
 
     drivers: DriverHost = ChildDriverHost((driver,), environment=_driver_environment(settings.value))
 
@@ -320,6 +321,16 @@ def _device_id(folder: DataFolder) -> str:
         known = new_device_id().encode()
         folder.write_atomic("device-id", known + b"\n")
     return known.decode("ascii").strip()
+
+
+def _issuer(options: Options, folder: DataFolder, clock: Clock) -> Issuer | IssuerApart:
+    """Return who issues certificates: this process in development, on the appliance another user's (decision 0701)."""
+    if options.is_development:
+        return Issuer(folder, _device_id(folder))
+    runtime = os.environ.get("RUNTIME_DIRECTORY")
+    if runtime is None:
+        raise StartError("RUNTIME_DIRECTORY is not set: on the appliance systemd starts this program (elsewhere: --development)")
+    return IssuerApart(folder, Path(runtime), clock)
 
 
 def _session_limits(settings: Settings) -> SessionLimits:
