@@ -1,0 +1,255 @@
+"""The audit log of the whole program: every act is one entry, and whoever goes around the program is found out."""
+
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyotp
+import pytest
+
+import appliance.web.app  # noqa: F401 - fills the table of routes
+from appliance.domain.clock import SystemClock
+from appliance.settings.fields import fields, text_of, value_of
+from appliance.settings.parse import parse
+from appliance.store.audit import START_HASH, AuditStore
+from appliance.store.database import Database
+from appliance.web.routes import SAFE_METHODS, table
+from tests.integration.gate.person import Person, admin_of
+from tests.integration.gate.test_canary import own_certificate
+from tests.integration.process.appliance import NAME, PASSWORD, Appliance
+
+pytestmark = pytest.mark.needs("indiserver")
+
+ELSEWHERE = {
+    "POST /settings/review": "shows what would change and saves nothing",
+    "POST /claim": "comes before all others and is the first entry",
+}
+
+
+class Acts:
+    """Does everything that changes something, once, as the route's own page would."""
+
+    def __init__(self, running: Appliance) -> None:
+        self.running, self.admin, self.ticks = running, admin_of(running), 0
+
+    def form(self) -> dict[str, str]:
+        """Return the settings' form with one change in it, new each time, as a browser sends it."""
+        page = self.admin.get("/settings").body.decode()
+        settings = parse(self.admin.settings())
+        every = [field for section in fields() for field in section.fields]
+        texts = {field.path: text_of(value_of(settings, field.path)) for field in every}
+        sent = {field.path: texts[field.path] for field in every if field.kind.value != "bool" or texts[field.path]}
+        self.ticks += 1
+        return {**sent, "site.name": f"Sky {self.ticks}", "base": re.findall(r'name="base" value="(\d+)"', page)[0]}
+
+    def post(self, path: str, **fields: str) -> int:
+        return self.admin.post(path, **fields).status
+
+    def second(self) -> int:
+        """Return the number of the second account."""
+        return self.admin.number_of("eve")
+
+    def api(self, method: str, path: str, body: bytes = b"") -> int:
+        headers = {"X-CSRF-Token": self.admin.csrf(), "Origin": self.admin.origin, "Content-Type": "application/json"}
+        return self.admin.send(method, path, body, headers).status
+
+    def totp_offer(self) -> tuple[str, str]:
+        page = self.admin.get("/me/totp").body.decode()
+        secret = re.sub(r"\s", "", re.findall(r'<code class="secret">([^<]+)<', page)[0])
+        return secret, re.findall(r'name="ticket" value="([^"]+)"', page)[0]
+
+    def totp_on(self) -> int:
+        secret, ticket = self.totp_offer()
+        return self.post("/me/totp", ticket=ticket, code=pyotp.TOTP(secret).now())
+
+    def token_number(self) -> int:
+        return int(re.findall(r"/tokens/(\d+)/revoke", self.admin.get("/tokens").body.decode())[0])
+
+    def newest_session(self) -> int:
+        return max(int(number) for number in re.findall(r"/sessions/(\d+)/revoke", self.admin.get("/accounts").body.decode()))
+
+    def import_own(self) -> int:
+        chain, key = own_certificate()
+        return self.post("/certificate/import", chain=chain, key=key)
+
+
+# In this order: what one makes, another takes away.
+ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
+    "POST /accounts/create": (
+        "account created", lambda a: a.post("/accounts/create", name="eve", password=PASSWORD, role="staff")
+    ),
+    "POST /accounts/<number>/role": ("role changed", lambda a: a.post(f"/accounts/{a.second()}/role", role="admin")),
+    "POST /accounts/<number>/disable": ("account disabled", lambda a: a.post(f"/accounts/{a.second()}/disable")),
+    "POST /accounts/<number>/enable": ("account enabled", lambda a: a.post(f"/accounts/{a.second()}/enable")),
+    "POST /accounts/<number>/reset": (
+        "password reset", lambda a: a.post(f"/accounts/{a.second()}/reset", password="another-long-one")
+    ),
+    "POST /accounts/<number>/clear-totp": ("second factor turned off", lambda a: a.post(f"/accounts/{a.second()}/clear-totp")),
+    "POST /accounts/<number>/delete": ("account deleted", lambda a: a.post(f"/accounts/{a.second()}/delete")),
+    "POST /api/v1/camera/pause": ("capture paused", lambda a: a.api("POST", "/api/v1/camera/pause")),
+    "POST /api/v1/camera/resume": ("capture resumed", lambda a: a.api("POST", "/api/v1/camera/resume")),
+    "POST /api/v1/camera/reconnect": ("camera reconnected", lambda a: a.api("POST", "/api/v1/camera/reconnect")),
+    "PUT /api/v1/settings": ("settings saved", lambda a: a.api("PUT", "/api/v1/settings", b'{"site": {"name": "By program"}}')),
+    "POST /certificate/import": ("certificate imported", lambda a: a.import_own()),
+    "POST /certificate/remove": ("imported certificate removed", lambda a: a.post("/certificate/remove")),
+    "POST /settings/save": ("settings saved", lambda a: a.post("/settings/save", **a.form())),
+    "POST /settings/revisions/<number>/restore": ("settings restored", lambda a: a.post("/settings/revisions/1/restore")),
+    "POST /system/pause": ("capture paused", lambda a: a.post("/system/pause")),
+    "POST /system/resume": ("capture resumed", lambda a: a.post("/system/resume")),
+    "POST /system/reconnect": ("camera reconnected", lambda a: a.post("/system/reconnect")),
+    "POST /tokens/create": ("token created", lambda a: a.post("/tokens/create", name="one", scope="read", days="7")),
+    "POST /tokens/<number>/revoke": ("token revoked", lambda a: a.post(f"/tokens/{a.token_number()}/revoke")),
+    "POST /me/totp": ("second factor turned on", lambda a: a.totp_on()),
+    "POST /me/totp/clear": ("second factor turned off", lambda a: a.post("/me/totp/clear", password=PASSWORD)),
+    "POST /me/password": (
+        "password changed", lambda a: a.post("/me/password", old=PASSWORD, new=PASSWORD + "!", again=PASSWORD + "!")
+    ),
+    "POST /login": ("logged in", lambda a: Person(a.running).login(NAME, PASSWORD + "!").status),
+    "POST /sessions/<number>/revoke": ("session revoked", lambda a: a.post(f"/sessions/{a.newest_session()}/revoke")),
+    "POST /logout": ("logged out", lambda a: a.post("/logout")),
+}  # fmt: skip
+"""What each route that changes something leaves in the log."""
+
+
+def entries(data: Path) -> list[tuple[int, str, str]]:
+    with sqlite3.connect(f"file:{data}/nightjar.db?mode=ro", uri=True) as database:
+        return [
+            (number, who, action) for number, who, action in database.execute("select id, who, action from audit order by id")
+        ]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Appliance, dict[str, tuple[int, list[str]]]]]:
+    """Do everything once; return the program and by route the status and the entries that it left."""
+    with Appliance(tmp_path_factory.mktemp("audit") / "data") as running:
+        running.claim()
+        acts = Acts(running)
+        running.set("site", name='"First"')
+        left: dict[str, tuple[int, list[str]]] = {}
+        for name, (_, act) in ACTS.items():
+            before = len(entries(running.data))
+            code = act(acts)
+            left[name] = (code, [action for _, _, action in entries(running.data)[before:]])
+        yield running, left
+
+
+def test_every_route_that_changes_something_is_tried_here() -> None:
+    changing = {f"{entry.method} {entry.path}" for entry in table() if entry.method not in SAFE_METHODS}
+    assert changing - ELSEWHERE.keys() == ACTS.keys()
+
+
+def test_each_act_leaves_exactly_one_entry(done: tuple[Appliance, dict[str, tuple[int, list[str]]]]) -> None:
+    running, left = done
+    expected = {name: [action] for name, (action, _) in ACTS.items()}
+    assert {name: actions for name, (_, actions) in left.items()} == expected
+    assert {code for code, _ in left.values()} <= {200, 202, 303}
+    told = entries(running.data)
+    assert told[0][1:] == (NAME, "claimed")
+    assert {who for _, who, _ in told} == {NAME}
+
+
+def test_looking_leaves_no_entry(done: tuple[Appliance, object]) -> None:
+    running, _ = done
+    person = Person(running, NAME, PASSWORD + "!")
+    before = len(entries(running.data))
+    for path in ("/", "/accounts", "/audit?verify=1", "/audit/export", "/settings", "/me/totp", "/tokens", "/api/v1/settings"):
+        assert person.get(path).status == 200, path
+    assert len(entries(running.data)) == before
+
+
+# --- going around the program --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def remembered(done: tuple[Appliance, object]) -> tuple[Path, tuple[int, str]]:
+    """Stop the program, start it again, and read the head that it wrote into the journal; return it with the folder."""
+    running, _ = done
+    log = running.data.parent / "log.txt"
+    running.stop()
+    log.write_bytes(b"")
+    running.start()
+    running.stop()
+    found = re.findall(r"audit log head: (\d+) ([0-9a-f]{64})", log.read_text())
+    assert found, log.read_text()
+    return running.data, (int(found[-1][0]), found[-1][1])
+
+
+def findings(source: Path, tmp_path: Path, head: tuple[int, str] | None, *statements: str, rechain: bool = False) -> list[str]:
+    """Return what the log's own check says of a copy of the real file on which SQL was run behind the program's back."""
+    copy = tmp_path / "data"
+    shutil.copytree(source, copy)
+    with closing(sqlite3.connect(copy / "nightjar.db")) as behind:
+        for trigger in ("audit_is_not_changed", "audit_is_not_cut"):
+            behind.execute(f"drop trigger {trigger}")
+        for statement in statements:
+            behind.execute(statement)
+        if rechain:
+            _rechain(behind)
+        behind.commit()
+    database = Database(copy, SystemClock())
+    database.open()
+    try:
+        return AuditStore(database, SystemClock()).verify(head)
+    finally:
+        database.close()
+
+
+def _rechain(behind: sqlite3.Connection) -> None:
+    """Number and bind every entry anew, as somebody does who knows how the chain is made."""
+    last = START_HASH
+    rows = behind.execute("select id, at, who, address, action, detail from audit order by id").fetchall()
+    for number, (row, at, who, address, action, detail) in enumerate(rows, start=1):
+        at = at.replace("Z", "+00:00")
+        entry = {"id": number, "at": at, "who": who, "address": address, "action": action, "detail": detail}
+        text = json.dumps(entry, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+        last = hashlib.sha256(f"{last}\n{text}".encode("ascii")).hexdigest()
+        behind.execute("update audit set id = ?, hash = ? where id = ?", (number, last, row))
+
+
+def test_untouched_the_chain_agrees_with_the_journal(remembered: tuple[Path, tuple[int, str]], tmp_path: Path) -> None:
+    data, head = remembered
+    assert head[0] == len(entries(data)) > len(ACTS)
+    assert findings(data, tmp_path, head) == []
+
+
+def test_rebuilding_an_untouched_chain_gives_the_same(remembered: tuple[Path, tuple[int, str]], tmp_path: Path) -> None:
+    """So that the next test's rewriting is as good as the program's own."""
+    assert findings(remembered[0], tmp_path, remembered[1], rechain=True) == []
+
+
+def test_a_cut_tail_shows_against_the_journal(remembered: tuple[Path, tuple[int, str]], tmp_path: Path) -> None:
+    data, (number, digest) = remembered
+    assert "the end is missing" in findings(data, tmp_path, (number, digest), f"delete from audit where id > {number - 3}")[0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from audit where id between 5 and 7",
+        "update audit set action = 'nothing' where id = 6",
+        "delete from audit where id = 1",
+    ],
+)
+def test_a_cut_or_changed_middle_shows_by_itself(
+    remembered: tuple[Path, tuple[int, str]], tmp_path: Path, statement: str
+) -> None:
+    assert findings(remembered[0], tmp_path, None, statement) != []
+
+
+@pytest.mark.parametrize("statement", ["update audit set who = 'mallory' where id = 4", "delete from audit where id = 4"])
+def test_a_chain_that_was_rewritten_shows_against_the_journal(
+    remembered: tuple[Path, tuple[int, str]], tmp_path: Path, statement: str
+) -> None:
+    assert findings(remembered[0], tmp_path, remembered[1], statement, rechain=True) != []
+
+
+def test_the_database_itself_refuses_to_change_or_cut(remembered: tuple[Path, tuple[int, str]]) -> None:
+    with closing(sqlite3.connect(remembered[0] / "nightjar.db")) as behind:
+        for statement in ("update audit set who = 'x'", "delete from audit"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                behind.execute(statement)
