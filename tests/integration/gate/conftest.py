@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gate.person import STAFF, STAFF_PASSWORD, Person, admin_of
+from tests.integration.gate.person import STAFF, STAFF_PASSWORD
 from tests.integration.process.appliance import Appliance
 
 
@@ -19,24 +19,6 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
         running.set("camera", period_s="3600")
         assert running.post("/accounts/create", name=STAFF, password=STAFF_PASSWORD, role="staff").status == 303
         yield running
-
-
-@pytest.fixture
-def admin(appliance: Appliance) -> Person:
-    """Return the admin, logged in."""
-    return admin_of(appliance)
-
-
-@pytest.fixture
-def staff(appliance: Appliance) -> Person:
-    """Return somebody of staff, logged in."""
-    return Person(appliance, STAFF, STAFF_PASSWORD)
-
-
-@pytest.fixture
-def nobody(appliance: Appliance) -> Person:
-    """Return somebody without an account."""
-    return Person(appliance)
 
 
 @pytest.fixture
