@@ -6,8 +6,8 @@ from appliance.domain.errors import StoreError
 from appliance.domain.night import NightId
 from appliance.store.files import DataFolder
 
-NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "startrail.mp4", "keogram.npy", "startrail.npy"})
-"""Every product; the `.npy` files hold what the pipeline goes on from after a restart."""
+NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "startrail.mp4"})
+"""Every product; after a restart the pipeline goes on from the two pictures themselves (decision 0402)."""
 
 
 class ProductStore:

@@ -45,15 +45,11 @@ def nights(visit: Visit) -> Answer:
     return Json(
         NightsView(
             tuple(
-                NightView(one.night.text, one.frames, one.bytes, one.first_at, one.last_at, _shown(products.names(one.night)))
+                NightView(one.night.text, one.frames, one.bytes, one.first_at, one.last_at, products.names(one.night))
                 for one in visit.parts.frames.nights()
             )
         )
     )
-
-
-def _shown(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if not name.endswith(".npy"))
 
 
 def _page(visit: Visit, largest: int) -> tuple[str, list[StoredFrame], int | None]:

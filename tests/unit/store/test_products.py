@@ -17,8 +17,8 @@ def test_a_product_is_written_replaced_read_and_removed(folder: DataFolder) -> N
     path = products.write(NIGHT, "keogram.jpg", memoryview(b"two"))
     assert path == products.path(NIGHT, "keogram.jpg") == folder.root / "nights/2026-01-31/products/keogram.jpg"
     assert products.read(NIGHT, "keogram.jpg") == b"two"
-    products.write(NIGHT, "startrail.npy", b"state")
-    assert products.names(NIGHT) == ("keogram.jpg", "startrail.npy")
+    products.write(NIGHT, "startrail.jpg", b"state")
+    assert products.names(NIGHT) == ("keogram.jpg", "startrail.jpg")
     assert products.remove(NIGHT, "keogram.jpg")
     assert not products.remove(NIGHT, "keogram.jpg")
 
