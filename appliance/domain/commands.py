@@ -1,4 +1,4 @@
-"""What a person may ask of the camera while it works; put into a mailbox by the panel, obeyed at the camera's next step."""
+"""What a person may ask of a service while it works; put into a mailbox by the panel, obeyed at the service's next step."""
 
 from dataclasses import dataclass
 
@@ -19,3 +19,16 @@ class ReconnectCamera:
 
 
 CameraCommand = PauseCapture | ResumeCapture | ReconnectCamera
+
+
+@dataclass(frozen=True, slots=True)
+class PowerOff:
+    """Store the running frame, then switch the machine off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """Store the running frame, then start the machine anew."""
+
+
+PowerCommand = PowerOff | Reboot

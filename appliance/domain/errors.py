@@ -12,6 +12,9 @@ NightjarError
     VaultError             a sealed secret cannot be opened
     RefusedError           a name, password, code or token was refused; says nothing more
     ThrottledError         too many tries; says how long to wait
+  MachineError             the machine's services (D-Bus) did not do what was asked
+    UnavailableError       there is no such service here, or it does not answer: "not available on this machine: ..."
+    DeniedError            the machine's rules (polkit, D-Bus policy) say no
   InputError               something a person or peer sent is not usable; says what to do
 """
 
@@ -81,6 +84,18 @@ class ThrottledError(SecurityError):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"too many tries: try again in {retry_after_s:.0f} s")
         self.retry_after_s = retry_after_s
+
+
+class MachineError(NightjarError):
+    """A service of the machine did not do what was asked; the message can be shown to a person."""
+
+
+class UnavailableError(MachineError):
+    """There is no such service on this machine, or it does not answer."""
+
+
+class DeniedError(MachineError):
+    """The machine's rules say no to this program."""
 
 
 class InputError(NightjarError):

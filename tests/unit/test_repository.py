@@ -26,6 +26,7 @@ FOREIGN = {
     "cryptography": "security/",
     "cv2": "imaging/",
     "indipydriver": "skysim/",
+    "jeepney": "host/",
     "peewee": "store/",
     "playhouse": "store/",
     "pydantic": "settings/",
