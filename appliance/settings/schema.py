@@ -229,6 +229,26 @@ class Retention(Section):
     )
 
 
+class Export(Section):
+    """What a USB stick gets when it is plugged in."""
+
+    any_labelled_stick: bool = _setting(
+        False,
+        "Sticks without confirmation",
+        "Fill every stick whose label begins with NIGHTJAR or that holds nightjar-export.toml. "
+        "Off: only sticks that an admin has confirmed. On, whoever reaches the USB socket takes pictures home.",
+    )
+    pictures: bool = _setting(True, "Pictures", "Copy the pictures of each night.")
+    products: bool = _setting(True, "Keograms and star trails", "Copy the keogram and the star trail of each night.")
+    films: bool = _setting(True, "Films", "Copy the films of each night.")
+    nights: int = _setting(
+        0, "Newest nights", "Copy only so many of the newest nights. 0: all of them.", unit="nights", ge=0, le=36500
+    )
+    speed_mib_s: int = _setting(
+        20, "Speed", "Copy at most so fast, so that taking pictures is not disturbed.", unit="MiB/s", ge=1, le=1000
+    )
+
+
 class Web(Section):
     """The panel."""
 
@@ -249,4 +269,5 @@ class Settings(Section):
     image: Image = Field(default_factory=Image, title="Image")
     night: Night = Field(default_factory=Night, title="Night")
     retention: Retention = Field(default_factory=Retention, title="Retention")
+    export: Export = Field(default_factory=Export, title="USB export")
     web: Web = Field(default_factory=Web, title="Panel")

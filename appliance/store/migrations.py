@@ -166,5 +166,39 @@ _RUNNING_TIME = (
     "INSERT INTO running_time (id, seconds) VALUES (1, 0)",
 )
 
-MIGRATIONS = (Migration(1, "frames, settings, accounts, audit log", _RUNNING_TIME + _FRAMES + _SETTINGS + _ACCOUNTS + _AUDIT),)
+_JOBS = (
+    """
+    CREATE TABLE job (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        done INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        unit TEXT NOT NULL,
+        eta_s REAL,
+        message TEXT NOT NULL,
+        request TEXT NOT NULL,
+        is_stop_requested INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        ended_at TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX job_by_state ON job (state, kind, id)",
+)
+
+_STICKS = (
+    """
+    CREATE TABLE stick (
+        fs_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        confirmed_by TEXT NOT NULL,
+        confirmed_at TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS = (
+    Migration(1, "frames, settings, accounts, audit log", _RUNNING_TIME + _FRAMES + _SETTINGS + _ACCOUNTS + _AUDIT),
+    Migration(2, "jobs, USB sticks", _JOBS + _STICKS),
+)
 """Every step, in order."""

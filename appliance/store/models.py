@@ -271,6 +271,42 @@ class AuditRow(peewee.Model):
         table_name = "audit"
 
 
+class JobRow(peewee.Model):
+    """A long work: what is asked for, how far it is, how it ended."""
+
+    id = peewee.AutoField()
+    kind = peewee.TextField()
+    state = peewee.TextField()
+    done = peewee.IntegerField()
+    total = peewee.IntegerField()
+    unit = peewee.TextField()
+    eta_s = peewee.DoubleField(null=True)
+    message = peewee.TextField()
+    request = peewee.TextField()
+    is_stop_requested = peewee.BooleanField()
+    created_at = MomentField()
+    ended_at = OptionalMomentField(null=True)
+
+    class Meta:
+        """Its table."""
+
+        table_name = "job"
+
+
+class StickRow(peewee.Model):
+    """A USB stick that an admin has confirmed."""
+
+    fs_id = peewee.TextField(primary_key=True)
+    name = peewee.TextField()
+    confirmed_by = peewee.TextField()
+    confirmed_at = MomentField()
+
+    class Meta:
+        """Its table."""
+
+        table_name = "stick"
+
+
 class RunningTimeRow(peewee.Model):
     """The seconds that this appliance has been running, over all starts."""
 

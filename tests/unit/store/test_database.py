@@ -18,7 +18,7 @@ from appliance.store.migrations import MIGRATIONS, Migration
 from appliance.store.models import CredentialRow
 from tests.unit.store.conftest import MovableClock
 
-NEXT = Migration(2, "a later release's table", ("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT",))
+NEXT = Migration(len(MIGRATIONS) + 1, "a later release's table", ("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT",))
 
 
 def fill(database: Database, clock: MovableClock, names: int = 200) -> CredentialStore:
@@ -125,7 +125,7 @@ class TestMigrations:
         assert later.open() == ()
         (backup,) = sorted((folder.root / "backups").glob("nightjar-*.db"))
         with sqlite3.connect(backup) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
             assert connection.execute("SELECT count(*) FROM credential").fetchone() == (5,)
         connection.close()
         with later.read() as db:
@@ -135,7 +135,7 @@ class TestMigrations:
     def test_a_step_that_fails_changes_nothing(self, folder: DataFolder, database: Database, clock: MovableClock) -> None:
         fill(database, clock, 5)
         database.close()
-        bad = Migration(3, "a mistake", ("CREATE TABLE other (id INTEGER) STRICT", "CREATE TABLE frame (id INTEGER)"))
+        bad = Migration(NEXT.number + 1, "a mistake", ("CREATE TABLE other (id INTEGER) STRICT", "CREATE TABLE frame (id INTEGER)"))
         later = Database(folder.root, clock, (*MIGRATIONS, NEXT, bad))
         with pytest.raises(StoreError, match="already exists"):
             later.open()
