@@ -1,4 +1,4 @@
-"""The command line: `python -m appliance run | develop | check-settings | print-settings | reset-admin | issue-certificates`."""
+"""The command line: `python -m appliance run | develop | check-settings | print-settings | reset-admin | ...`."""
 
 import argparse
 import logging
@@ -62,6 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     issue = commands.add_parser("issue-certificates", help="on the appliance, as user nightjar-ca: make or renew what is due")
     _add_issue_certificates(issue)
+    commands.add_parser("export-child", help="started by the appliance for each copy to a USB stick: reads a task from stdin")
     return parser
 
 
@@ -122,6 +123,10 @@ def _dispatch(options: argparse.Namespace) -> int:
             from appliance.web import certify
 
             return certify.run(certify.Places(options.private, options.handed, options.machine_id))
+        case "export-child":
+            from appliance.export import child
+
+            return child.run()
         case _:
             from appliance import compose
 
