@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.domain.clock import Clock
-from appliance.domain.commands import CameraCommand
+from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.frame import CameraStatus, StoredFrame
+from appliance.domain.power import PowerState
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
 from appliance.store.files import DataFolder
@@ -20,6 +21,7 @@ from appliance.supervisor.health import HealthBoard
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.people import People
+from appliance.web.ports import HostName, TimeAndDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class WebParts:
     latest: Published[StoredFrame | None]
     camera: Published[CameraStatus]
     camera_commands: Mailbox[CameraCommand]
+    power: Mailbox[PowerCommand]
+    power_state: Published[PowerState]
+    time_and_date: TimeAndDate
+    host_name: HostName
     listen: Listen
     used_memory_bytes: Callable[[], int]
     """Resident memory of this process."""

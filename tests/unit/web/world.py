@@ -20,6 +20,7 @@ from appliance.domain.clock import SystemClock
 from appliance.domain.commands import CameraCommand
 from appliance.domain.frame import CameraStatus, Exposure, FrameKind, Measurement, Picture, StoredFrame
 from appliance.domain.night import NightId, night_of
+from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
 from appliance.security.addresses import LocalAddresses
 from appliance.store.accounts import AccountStore
@@ -42,6 +43,7 @@ from appliance.web.parts import Listen, WebParts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
+from tests.unit.web.machinery import FakeHostName, FakeTimeAndDate
 
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
@@ -177,6 +179,10 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             latest=latest,
             camera=camera,
             camera_commands=commands,
+            power=Mailbox("power commands", 1),
+            power_state=Published(PowerState(PowerPhase.RUNNING)),
+            time_and_date=FakeTimeAndDate(),
+            host_name=FakeHostName(),
             listen=listen,
             used_memory_bytes=lambda: 123_456_789,
         )
