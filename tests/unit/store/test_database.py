@@ -135,7 +135,8 @@ class TestMigrations:
     def test_a_step_that_fails_changes_nothing(self, folder: DataFolder, database: Database, clock: MovableClock) -> None:
         fill(database, clock, 5)
         database.close()
-        bad = Migration(NEXT.number + 1, "a mistake", ("CREATE TABLE other (id INTEGER) STRICT", "CREATE TABLE frame (id INTEGER)"))
+        number = NEXT.number + 1
+        bad = Migration(number, "a mistake", ("CREATE TABLE other (id INTEGER) STRICT", "CREATE TABLE frame (id INTEGER)"))
         later = Database(folder.root, clock, (*MIGRATIONS, NEXT, bad))
         with pytest.raises(StoreError, match="already exists"):
             later.open()
