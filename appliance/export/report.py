@@ -58,6 +58,10 @@ class Report:
                 self._jobs.finish(job.id, JobState.FAILED, str(error))
         return found
 
+    def left_by_a_crash(self) -> frozenset[str]:
+        """Let the jobs wait again that a crash left as running; return the ids of their sticks."""
+        return frozenset(export_request(text).fs_id for text in self._jobs.put_back_running(JOB_KIND))
+
     def began(self, job: Job, request: ExportRequest, name: str) -> None:
         """Say that an export begins."""
         self._board.clear_issue(STICK)

@@ -96,12 +96,14 @@ class ExportService(Generic[VolumeT]):
         self._ejects: set[str] = set()
         self._changes: Changes | None = None
         self._list_at_s = float("-inf")
-        self._is_first_list, self._is_away = True, False
+        self._is_away = False
+        self._left_mounted: frozenset[str] = frozenset()
+        """File-system ids of sticks that a crash may have left mounted."""
         self._confirmed: set[str] = set()
 
     def open(self) -> None:
-        """Let the jobs wait again that a crash left as running."""
-        self._jobs.put_back_running(JOB_KIND)
+        """Let the jobs wait again that a crash left as running; their sticks may still be mounted."""
+        self._left_mounted = self._report.left_by_a_crash()
 
     def step(self) -> None:
         """Do one piece of work."""
@@ -120,15 +122,15 @@ class ExportService(Generic[VolumeT]):
 
     def close(self) -> None:
         """End the child and unmount its stick, if that goes quickly; the job goes on after the next start."""
-        if self._changes is not None:
-            self._changes.close()
         current, self._current = self._current, None
         if current is not None:
             try:
-                current.work.close()
-                self._report.interrupted(words.STOPPED, is_pulled=False)
-            except Exception:  # the database or the bus may be why we are closed
+                if current.work.close().is_safe_to_remove:  # else the job stays as a crash leaves it: the next start unmounts
+                    self._report.interrupted(words.STOPPED, is_pulled=False)
+            except Exception:  # the database may be why we are closed
                 log.exception("an export could not be put aside")
+        if self._changes is not None:
+            self._changes.close()
 
     def _listen(self) -> None:
         """Wait a moment for news: of drives, or from the panel."""
@@ -156,18 +158,17 @@ class ExportService(Generic[VolumeT]):
             self._is_away, self._list_at_s = True, self._now() + LIST_AGAIN_S
             return
         self._is_away, self._list_at_s = False, self._now() + LIST_EVERY_S
-        if self._is_first_list:
-            self._is_first_list = False
+        if self._left_mounted:
             self._take_back(volumes)
         busy = self._current.stick.volume.object_path if self._current else None
         for stick in self._sticks.refresh(volumes, busy):
             self._has_gone(stick)
 
     def _take_back(self, volumes: tuple[VolumeT, ...]) -> None:
-        """Unmount what an earlier life of this program left mounted: sticks of jobs that wait."""
-        wanted = {request.fs_id for _, request in self._report.waiting()}
+        """Unmount what an earlier life of this program left mounted."""
+        left, self._left_mounted = self._left_mounted, frozenset()
         for volume in volumes:
-            if volume.mount_points and volume.uuid in wanted and policy.refusal(volume, volumes, {volume.object_path}) is None:
+            if volume.mount_points and volume.uuid in left and policy.refusal(volume, volumes, {volume.object_path}) is None:
                 try:
                     self._beat()
                     self._drives.unmount(volume)

@@ -94,13 +94,13 @@ class JobStore:
         now = self._clock.now()
         self._set(job_id, state=state.value, eta_s=None, message=message[:_LONGEST_MESSAGE], ended_at=now)
 
-    def put_back_running(self, kind: str) -> int:
-        """Let the jobs of a kind wait again that a crash left as running; return how many that were."""
-        query = JobRow.update(state=JobState.WAITING.value, eta_s=None).where(
-            JobRow.kind == kind, JobRow.state == JobState.RUNNING.value
-        )
+    def put_back_running(self, kind: str) -> list[str]:
+        """Let the jobs of a kind wait again that a crash left as running; return their requests."""
+        is_running = (JobRow.kind == kind) & (JobRow.state == JobState.RUNNING.value)
         with self._database.write() as db:
-            return int(query.execute(db))
+            requests = [row.request for row in JobRow.select().where(is_running).order_by(JobRow.id).execute(db)]
+            JobRow.update(state=JobState.WAITING.value, eta_s=None).where(is_running).execute(db)
+        return requests
 
     def get(self, job_id: int) -> Job | None:
         """Return a job, or None where there is none of this id."""

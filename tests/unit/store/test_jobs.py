@@ -48,7 +48,7 @@ def test_the_oldest_waits_first_and_the_newest_is_listed_first(jobs: JobStore) -
 def test_what_a_crash_left_running_waits_again(
     jobs: JobStore, database: Database, folder: DataFolder, clock: MovableClock
 ) -> None:
-    job, other = jobs.queue("export", "{}"), jobs.queue("film", "{}")
+    job, other = jobs.queue("export", '{"x": 2}'), jobs.queue("film", "{}")
     for each in (job, other):
         jobs.start(each.id, "")
     jobs.update(job.id, done=5, total=10, eta_s=1.0, message="half")
@@ -56,7 +56,7 @@ def test_what_a_crash_left_running_waits_again(
     again = Database(folder.root, clock)
     again.open()
     left = JobStore(again, clock)
-    assert left.put_back_running("export") == 1
+    assert left.put_back_running("export") == ['{"x": 2}']
     (waiting,) = left.waiting("export")
     assert (waiting[0].id, waiting[0].done, waiting[0].eta_s) == (job.id, 5, None)
     running = left.get(other.id)
