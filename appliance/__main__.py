@@ -11,7 +11,6 @@ from appliance.domain.errors import NightjarError, SettingsError, StartError
 from appliance.security.openssl import name_configuration
 
 EXIT_REFUSED = 2
-DEFAULT_PORT = 8443
 
 
 def _default_data() -> Path:
@@ -40,13 +39,13 @@ def make_parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", parents=[data], help="run the appliance in the foreground")
     run.add_argument("--development", action="store_true", help="on a computer of yours, not on the appliance")
-    run.add_argument("--listen", default="127.0.0.1", metavar="ADDR", help="address of the panel (default: %(default)s)")
-    run.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port of the panel (default: %(default)s)")
+    run.add_argument("--listen", metavar="ADDR", help="development only: address of the panel (default: 127.0.0.1)")
+    run.add_argument("--port", type=_port, help="development only: port of the panel (default: 8443)")
     run.add_argument(
         "--camera",
-        default="sky",
         metavar="sky|ccd|DRIVER",
-        help="sky: the sky simulator; ccd: INDI's CCD simulator; or the name of an installed INDI driver (default: %(default)s)",
+        help="sky: the sky simulator; ccd: INDI's CCD simulator; or the name of an installed INDI driver "
+        "(default in development: sky, on the appliance: none)",
     )
 
     develop = commands.add_parser("develop", help="develop FITS files through the pipeline of camera frames")

@@ -10,11 +10,8 @@ waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 
 import logging
 import os
-import shutil
-import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,15 +20,13 @@ from appliance import __version__
 from appliance.camera.indicamera import Address, IndiCamera
 from appliance.camera.port import Camera
 from appliance.camera.service import CameraService
-from appliance.domain.clock import VARIABLE, Clock, SystemClock, clock_from, pin_environment
+from appliance.domain.clock import Clock, SystemClock
 from appliance.domain.commands import CameraCommand
-from appliance.domain.errors import DiskFullError, StartError, StoreError
+from appliance.domain.errors import DiskFullError, StartError, StoreError, UnavailableError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
-from appliance.host.driverhost import ChildDriverHost, DriverHost
 from appliance.housekeeping.service import HousekeepingService
 from appliance.pipeline.service import PipelineService
-from appliance.security.tokens import new_device_id
 from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
@@ -50,11 +45,10 @@ from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.notify import Notifier
 from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
+from appliance.surroundings import Development, Device, Surroundings
 from appliance.web.certificates import CertificateKeeper
-from appliance.web.issuer import Issuer
-from appliance.web.issuerapart import IssuerApart
 from appliance.web.login import Gate, GateStores, start_recovery
-from appliance.web.parts import Listen, WebParts
+from appliance.web.parts import WebParts
 from appliance.web.people import People
 from appliance.web.service import WebService
 from appliance.web.vaultkeeper import VaultKeeper
@@ -68,7 +62,6 @@ MEMORY_SHARE = 0.6
 """Of the machine's memory: a process that grows past it ends itself and is started again."""
 OLDEST_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock before this was never set."""
-CCD_SIMULATOR = "indi_simulator_ccd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +69,17 @@ class Options:
     """What the command line says."""
 
     data: Path
-    listen: str
-    port: int
-    camera: str
+    listen: str | None
+    port: int | None
+    camera: str | None
     is_development: bool
 
 
 def run(options: Options) -> int:
     """Build the appliance, run it until a signal, and return the exit code."""
-    _refuse_what_is_unsafe(options)
-    pin_environment()
-    clock = clock_from(os.environ.get(VARIABLE))
-    driver = _driver_program(options.camera)
-    listener = _listen(options.listen, options.port)
-    with listener, _opened(options.data, clock) as stored:
-        return _supervise(options, clock, stored, driver, listener)
+    around: Surroundings = (Development if options.is_development else Device)(options.listen, options.port, options.camera)
+    with closing(around), _opened(options.data, around.clock) as stored:
+        return _supervise(around, stored)
 
 
 def print_settings(data: Path) -> int:
@@ -144,8 +133,8 @@ def _opened(data: Path, clock: Clock) -> Iterator[_Stored]:
         folder.close()
 
 
-def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, listener: socket.socket) -> int:
-    folder, database, board = stored.folder, stored.database, stored.board
+def _supervise(around: Surroundings, stored: _Stored) -> int:
+    clock, folder, database, board = around.clock, stored.folder, stored.database, stored.board
     settings = stored.settings.published
     true_clock = SystemClock()  # certificates, sessions and codes follow the machine's time, not an accelerated sky's
     if stored.repairs:
@@ -179,9 +168,9 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
     vault.open()
     gate = Gate(stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
-    certificates = CertificateKeeper(folder, true_clock, board, _issuer(options, folder, true_clock))
+    certificates = CertificateKeeper(folder, true_clock, board, around.issuer(folder, true_clock))
 
-    drivers: DriverHost = ChildDriverHost((driver,), environment=_driver_environment(settings.value))
+    drivers = around.drivers(settings.value, _restart_indi)
 
     def make_camera(now: Settings) -> Camera:
         def address() -> Address:
@@ -213,7 +202,7 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
                     latest=latest,
                     camera=status,
                     camera_commands=commands,
-                    listen=Listen(sockets=(listener,)),
+                    listen=around.listen,
                     used_memory_bytes=used_memory_bytes,
                 )
             ),
@@ -256,20 +245,13 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
         ),
     ]
 
-    def say_ready() -> None:
-        host, port = listener.getsockname()[:2]
-        print(f"panel: https://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-        code = gate.setup_code()
-        if code is not None and options.is_development:
-            print(f"setup code: {code}", flush=True)
-
     supervisor = Supervisor(
         workers,
         lambda: (frames.health, commands.health),
         board,
         Notifier(),
         memory_limit_bytes=_memory_limit(),
-        on_ready=say_ready,
+        on_ready=lambda: around.say_ready(gate.setup_code()),
     )
     try:
         return supervisor.run()
@@ -277,60 +259,8 @@ def _supervise(options: Options, clock: Clock, stored: _Stored, driver: Path, li
         drivers.close()
 
 
-def _refuse_what_is_unsafe(options: Options) -> None:
-    if os.geteuid() == 0 and not options.is_development:
-        raise StartError("refuses to run as root: the appliance needs no right of root (on a computer of yours: --development)")
-    if VARIABLE in os.environ and not options.is_development:
-        raise StartError(f"{VARIABLE} is for development only: unset it")
-    if options.is_development and os.geteuid() == 0:
-        print("nightjar: running as root, which only --development allows", file=sys.stderr)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind the panel's port before anything else starts, so that a taken port is one line and not a broken panel."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][0]
-        return socket.create_server((host, port), family=family, backlog=256)
-    except OSError as error:
-        raise StartError(f"the panel cannot listen on {host} port {port}: {error.strerror}; try another --port") from error
-
-
-def _driver_program(camera: str) -> Path:
-    """Return the INDI driver that `--camera` names."""
-    if camera == "sky":
-        return Path(__file__).parent / "skysim" / "nightjar-sky"
-    name = CCD_SIMULATOR if camera == "ccd" else camera
-    found = shutil.which(name) if name.startswith("indi_") and "/" not in name else None
-    if found is None:
-        raise StartError(f"no INDI driver {name!r} is installed; take sky, ccd or a name like indi_asi_ccd")
-    return Path(found)
-
-
-def _driver_environment(settings: Settings) -> dict[str, str]:
-    """Return what the sky simulator is told: which Python to use, and where it stands."""
-    site, environment = settings.site, {"NIGHTJAR_PYTHON": sys.executable}
-    if site.latitude_deg is not None and site.longitude_deg is not None:
-        environment |= {"NIGHTJAR_SKYSIM_LATITUDE": str(site.latitude_deg), "NIGHTJAR_SKYSIM_LONGITUDE": str(site.longitude_deg)}
-    return environment
-
-
-def _device_id(folder: DataFolder) -> str:
-    """Return this device's id, made at the first start."""
-    known = folder.read("device-id")
-    if known is None:
-        known = new_device_id().encode()
-        folder.write_atomic("device-id", known + b"\n")
-    return known.decode("ascii").strip()
-
-
-def _issuer(options: Options, folder: DataFolder, clock: Clock) -> Issuer | IssuerApart:
-    """Return who issues certificates: this process in development, on the appliance another user's (decision 0701)."""
-    if options.is_development:
-        return Issuer(folder, _device_id(folder))
-    runtime = os.environ.get("RUNTIME_DIRECTORY")
-    if runtime is None:
-        raise StartError("RUNTIME_DIRECTORY is not set: on the appliance systemd starts this program (elsewhere: --development)")
-    return IssuerApart(folder, Path(runtime), clock)
+def _restart_indi() -> None:
+    raise UnavailableError("not available on this machine: systemd's restart of nightjar-indi.service")
 
 
 def _session_limits(settings: Settings) -> SessionLimits:
