@@ -197,8 +197,24 @@ _STICKS = (
     """,
 )
 
+_READINGS = (
+    # One row a minute, for years: no second index and no count of ids beside it, so that a row is one page written.
+    """
+    CREATE TABLE reading (
+        id INTEGER PRIMARY KEY,
+        at_s INTEGER NOT NULL,
+        temperature_c REAL,
+        load REAL,
+        memory_available_bytes INTEGER,
+        disk_free_bytes INTEGER,
+        signal_dbm REAL
+    ) STRICT
+    """,
+)
+
 MIGRATIONS = (
     Migration(1, "frames, settings, accounts, audit log", _RUNNING_TIME + _FRAMES + _SETTINGS + _ACCOUNTS + _AUDIT),
     Migration(2, "jobs, USB sticks", _JOBS + _STICKS),
+    Migration(3, "readings of the machine", _READINGS),
 )
 """Every step, in order."""

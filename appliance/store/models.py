@@ -319,6 +319,23 @@ class RunningTimeRow(peewee.Model):
         table_name = "running_time"
 
 
+class ReadingRow(peewee.Model):
+    """What is kept of one reading of the machine."""
+
+    id = peewee.AutoField()
+    at_s = peewee.IntegerField()
+    temperature_c = peewee.DoubleField(null=True)
+    load = peewee.DoubleField(null=True)
+    memory_available_bytes = peewee.IntegerField(null=True)
+    disk_free_bytes = peewee.IntegerField(null=True)
+    signal_dbm = peewee.DoubleField(null=True)
+
+    class Meta:
+        """Its table."""
+
+        table_name = "reading"
+
+
 class SequenceRow(peewee.Model):
     """SQLite's own table: the highest id that was ever given in a table."""
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.frame import CameraStatus, StoredFrame
+from appliance.domain.machine import Reading
 from appliance.domain.power import PowerState
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.products import ProductStore
+from appliance.store.readings import ReadingStore
 from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionStore
 from appliance.store.tokens import TokenStore
@@ -62,6 +64,8 @@ class WebParts:
     power_state: Published[PowerState]
     time_and_date: TimeAndDate
     host_name: HostName
+    readings: Published[Reading | None]
+    reading_store: ReadingStore
     listen: Listen
     used_memory_bytes: Callable[[], int]
     """Resident memory of this process."""

@@ -19,6 +19,7 @@ from appliance.domain.access import Role, Scope, Session
 from appliance.domain.clock import SystemClock
 from appliance.domain.commands import CameraCommand
 from appliance.domain.frame import CameraStatus, Exposure, FrameKind, Measurement, Picture, StoredFrame
+from appliance.domain.machine import Reading
 from appliance.domain.night import NightId, night_of
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
@@ -29,6 +30,7 @@ from appliance.store.database import Database
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.products import ProductStore
+from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
 from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionStore
@@ -57,6 +59,7 @@ class World:
     commands: Mailbox[CameraCommand]
     latest: Published[StoredFrame | None]
     camera: Published[CameraStatus]
+    readings: Published[Reading | None]
 
     def claim(self) -> None:
         """Make an admin and a member of staff."""
@@ -160,6 +163,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
         latest: Published[StoredFrame | None] = Published(None)
         camera = Published(CameraStatus("starting"))
         commands: Mailbox[CameraCommand] = Mailbox("camera commands", 8)
+        readings: Published[Reading | None] = Published(None)
         parts = WebParts(
             version="0.1.0",
             device_name="TESTTEST",
@@ -183,10 +187,12 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             power_state=Published(PowerState(PowerPhase.RUNNING)),
             time_and_date=FakeTimeAndDate(),
             host_name=FakeHostName(),
+            readings=readings,
+            reading_store=ReadingStore(database),
             listen=listen,
             used_memory_bytes=lambda: 123_456_789,
         )
-        yield World(parts, commands, latest, camera)
+        yield World(parts, commands, latest, camera, readings)
 
 
 @dataclass(frozen=True)
