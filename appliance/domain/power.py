@@ -19,9 +19,12 @@ class PowerPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PowerState:
-    """The present state; `message` is a sentence for people, empty where there is nothing to say."""
+    """The present state, with what people should know of it."""
 
     phase: PowerPhase
     action: PowerCommand | None = None
-    """None while nothing was ordered here: somebody else may have asked the machine to go."""
+    """The last order of this panel; None where somebody else has asked the machine to go, or nobody has."""
     message: str = ""
+    """What is waited for, or why an order was not carried out."""
+    unavailable: str = ""
+    """Why this machine takes no orders; empty where it does."""

@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class PipelineService:
-    """From raw frames to everything that is kept of them; a bad frame or a full disk costs that frame only."""
+    """From raw frames to everything that is kept of them; a bad frame or a full disk costs that frame only.
+
+    `developed` counts the raw frames that have come to their end here, for who waits until none is on its way.
+    """
 
     def __init__(
         self,
@@ -34,11 +37,12 @@ class PipelineService:
         products: ProductStore,
         measured: Published[Measurement | None],
         latest: Published[StoredFrame | None],
+        developed: Published[int],
         board: HealthBoard,
         clock: Clock,
         beat: Beat,
     ) -> None:
-        self._frames, self._settings = frames, settings
+        self._frames, self._settings, self._developed = frames, settings, developed
         self._store, self._night = frames_store, NightProducts(products, beat)
         self._measured, self._latest = measured, latest
         self._board, self._clock, self._beat = board, clock, beat
@@ -57,6 +61,20 @@ class PipelineService:
         raw = self._frames.take(timeout=1.0)
         if raw is None:
             return
+        try:
+            self._make_everything_of(raw)
+        finally:
+            self._developed.publish(self._developed.value + 1)  # stored or not, nobody has to wait for it any more
+
+    def close(self) -> None:
+        """Save what has grown since the last save."""
+        try:
+            self._on_disk(self._night.save)
+        except StoreError as error:
+            log.warning("keogram and star trail were not saved: %s", error)
+        self._workspace.forget()
+
+    def _make_everything_of(self, raw: RawFrame) -> None:
         started_s = self._clock.monotonic()
         try:
             self._process(raw, self._settings.value)
@@ -70,14 +88,6 @@ class PipelineService:
             return
         self._board.clear_issue("pipeline.frame")
         log.debug("frame developed: %.0f ms", 1000 * (self._clock.monotonic() - started_s))
-
-    def close(self) -> None:
-        """Save what has grown since the last save."""
-        try:
-            self._on_disk(self._night.save)
-        except StoreError as error:
-            log.warning("keogram and star trail were not saved: %s", error)
-        self._workspace.forget()
 
     def _process(self, raw: RawFrame, settings: Settings) -> None:
         developed = develop(raw, settings, workspace=self._workspace, lap=self._lap)

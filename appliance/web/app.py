@@ -16,6 +16,7 @@ from appliance.web.encode import to_json
 from appliance.web.forms import FORM_TYPE, parse_form, parse_query
 from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged
 from appliance.web.head import split_host
+from appliance.web.machine import MachineKeeper
 from appliance.web.parts import WebParts
 from appliance.web.problems import Problem, problem_of
 from appliance.web.render import Templates
@@ -70,6 +71,7 @@ class Panel:
         self._parts = parts
         self._templates = Templates()
         self._series = SeriesKeeper(parts.frames)
+        self._machine = MachineKeeper(parts.time_and_date, parts.host_name)
         self._bottle = bottle.Bottle()
         self._bottle.default_error_handler = self._refuse_unknown
         for route in table():
@@ -79,6 +81,10 @@ class Panel:
         """Answer one request, as WSGI wants it."""
         answer: Iterable[bytes] = self._bottle(environ, start_response)
         return answer
+
+    def step(self) -> None:
+        """Read what pages show of the machine."""
+        self._machine.step()
 
     def _bound(self, route: Route) -> Callable[..., bottle.HTTPResponse]:
         def serve(**args: str) -> bottle.HTTPResponse:
@@ -130,6 +136,7 @@ class Panel:
         return Visit(
             parts=self._parts,
             series=self._series,
+            machine=self._machine,
             visitor=visitor,
             method=route.method,
             path=environ["PATH_INFO"],

@@ -19,6 +19,12 @@ NOTICES: Mapping[str, str] = {
     "session-revoked": "The session has ended.",
     "totp-cleared": "The second factor is off.",
     "token-revoked": "The token is of no use any more.",
+    "back": "The machine has started anew.",
+    "time-set": "The time is set. Network time is off.",
+    "network-time-on": "Network time is on.",
+    "network-time-off": "Network time is off.",
+    "zone-set": "The time zone is set.",
+    "named": "The machine has its new name. It is announced after the next restart at the latest.",
     "certificate-imported": "The certificate is served from now on, for its own names.",
     "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",
 }

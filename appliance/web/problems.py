@@ -7,6 +7,7 @@ from http import HTTPStatus
 from appliance.domain.errors import (
     DiskFullError,
     InputError,
+    MachineError,
     NightjarError,
     RefusedError,
     SettingsError,
@@ -53,6 +54,8 @@ def problem_of(error: NightjarError) -> Problem:
             return Problem(429, f"Too many tries. Try again in {wait_s} s.", retry_after_s=wait_s)
         case RefusedError():
             return Problem(403, f"Refused: {error}.")
+        case MachineError():
+            return Problem(409, f"{str(error)[:1].upper()}{str(error)[1:].rstrip('.')}.")
         case DiskFullError():
             return Problem(507, "The disk is full. Remove old nights, or let Nightjar keep fewer days.")
         case StoreError():

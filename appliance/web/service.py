@@ -23,6 +23,7 @@ class WebService:
 
     def __init__(self, parts: WebParts, beat: Beat = lambda: None, *, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self._parts, self._beat, self._limits = parts, beat, limits
+        self._panel: Panel | None = None
         self._server: ApplicationServer | None = None
         self._front: Front | None = None
         self._answered_at = 0.0
@@ -44,7 +45,8 @@ class WebService:
         self._beat()
         secure = listening(parts.listen)
         self.port = int(secure[0].getsockname()[1])
-        self._server = ApplicationServer(Panel(parts))
+        self._panel = Panel(parts)
+        self._server = ApplicationServer(self._panel)
         self._server.start()
         self._front = Front(
             parts.certificates.context,
@@ -58,17 +60,18 @@ class WebService:
         log.info("panel serves: port %d", self.port)
 
     def step(self) -> None:
-        """Look after the certificates, and make sure that both loops come round.
+        """Look after the certificates and the machine, and make sure that both loops come round.
 
         Raises
         ------
         NightjarError
             If one has ended or hangs; the worker then builds the service afresh.
         """
-        if self._server is None or self._front is None:
+        if self._panel is None or self._server is None or self._front is None:
             raise NightjarError("the web service was not opened")
         self._parts.certificates.step()
         self._server.check()
+        self._panel.step()
         if self._front.is_answering(timeout=1.0):
             self._answered_at = time.monotonic()
             time.sleep(0.5)
@@ -81,7 +84,7 @@ class WebService:
             self._front.stop()
         if self._server is not None:
             self._server.stop(timeout=3.0)
-        self._front = self._server = None
+        self._front = self._server = self._panel = None
 
 
 def listening(listen: Listen) -> list[socket.socket]:

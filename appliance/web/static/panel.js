@@ -175,6 +175,113 @@ class SystemView {
   }
 }
 
+// The machine's time beside this browser's; the difference is taken at the middle of a question and its answer.
+class MachineTime {
+  constructor(root) {
+    this.root = root;
+    this.zone = root.dataset.zone;
+    this.aheadMs = null;
+    for (const place of root.querySelectorAll("[data-with-script]")) place.hidden = false;
+    this.ask();
+    setInterval(() => this.show(), 500);
+    setInterval(() => document.hidden || this.ask(), 15000);
+  }
+
+  async ask() {
+    try {
+      const before = Date.now();
+      const answer = await fetch("/api/v1/machine", { cache: "no-store", credentials: "same-origin" });
+      const after = Date.now();
+      if (answer.ok) this.aheadMs = (before + after) / 2 - new Date((await answer.json()).now).getTime();
+    } catch (error) {
+      // The next round asks again.
+    }
+    this.show();
+  }
+
+  show() {
+    if (this.aheadMs === null) return;
+    const now = Date.now();
+    write("browser-time", moment(now, this.zone), this.root);
+    write("machine-time", moment(now - this.aheadMs, this.zone), this.root);
+    write("time-difference", difference(this.aheadMs / 1000), this.root);
+  }
+}
+
+function difference(aheadS) {
+  const offS = Math.abs(aheadS);
+  if (offS < 1) return "less than a second";
+  const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const first = steps.findIndex(([length]) => offS >= length);
+  let rest = Math.round(offS);
+  const parts = [];
+  for (const [length, unit] of steps.slice(first, first + 2)) {
+    if (rest >= length) parts.push(`${number(Math.floor(rest / length), 0)} ${unit}`);
+    rest %= length;
+  }
+  return `the browser is ${parts.join(" ")} ${aheadS > 0 ? "ahead" : "behind"}`;
+}
+
+// A machine that goes: told while it answers, counted while it does not, left for the panel when it is back.
+class GoingView {
+  constructor(root) {
+    this.root = root;
+    this.isOff = root.dataset.going === "off";
+    this.goneAt = root.dataset.phase === "going" ? performance.now() : null;
+    this.awayAt = null;
+    setInterval(() => this.count(), 1000);
+    this.ask();
+  }
+
+  async ask() {
+    const stop = AbortSignal.timeout(5000);
+    try {
+      const answer = await fetch("/api/v1/machine", { cache: "no-store", credentials: "same-origin", signal: stop });
+      if (answer.status === 401) return location.assign("/login?next=/machine");
+      if (answer.ok) this.take((await answer.json()).power);
+    } catch (error) {
+      this.goneAt ??= performance.now();
+      this.awayAt ??= performance.now();
+    }
+    this.count();
+    setTimeout(() => this.ask(), 1500);
+  }
+
+  take(power) {
+    if (power.phase === "running") return location.replace(this.awayAt === null ? "/machine" : "/machine?done=back");
+    if (power.phase === "storing") return write("going-message", power.message, this.root);
+    this.goneAt ??= performance.now();
+  }
+
+  count() {
+    if (this.goneAt === null) return;
+    this.enter("storing", "done");
+    write("going-message", "It is stored.", this.root);
+    if (this.isOff) this.countOff();
+    else this.countBack();
+  }
+
+  countBack() {
+    const leftS = Math.ceil(90 - (performance.now() - this.goneAt) / 1000);
+    this.enter("going", "now");
+    if (this.awayAt !== null) write("going-away", "The panel does not answer: the machine is on its way.", this.root);
+    write("going-back", leftS > 0 ? `In about ${leftS} s.` : "It takes longer than usual. Wait some minutes more.", this.root);
+  }
+
+  countOff() {
+    this.enter("going", this.awayAt === null ? "now" : "done");
+    if (this.awayAt === null) return;
+    const leftS = Math.ceil(60 - (performance.now() - this.awayAt) / 1000);
+    write("going-away", "The panel does not answer any more.", this.root);
+    this.enter("back", "now");
+    write("going-back", leftS > 0 ? `Wait ${leftS} s, so that everything is written.` : "You can pull the plug now.", this.root);
+  }
+
+  enter(step, state) {
+    this.root.querySelector(`[data-step="${step}"]`).className = state;
+  }
+}
+
 function switchMode() {
   const page = document.documentElement;
   const isRed = page.dataset.mode !== "red";
@@ -204,3 +311,10 @@ const live = document.querySelector("[data-live]");
 if (live) new LiveView(live);
 const system = document.querySelector("[data-system]");
 if (system) new SystemView(system);
+for (const root of document.querySelectorAll("[data-machine-time]")) new MachineTime(root);
+for (const form of document.querySelectorAll("[data-browser-time]")) {
+  form.hidden = false;
+  form.addEventListener("submit", () => { form.elements.browser_ms.value = String(Date.now()); });
+}
+const going = document.querySelector("[data-going]");
+if (going) new GoingView(going);

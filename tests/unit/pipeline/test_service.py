@@ -33,6 +33,7 @@ class Bench:
         self.settings = Published(Settings())
         self.measured: Published[Measurement | None] = Published(None)
         self.latest: Published[StoredFrame | None] = Published(None)
+        self.developed = Published(0)
         self.board = HealthBoard(clock)
         self.beats = 0
         self.store, self.products = store, products
@@ -43,6 +44,7 @@ class Bench:
             products=products,
             measured=self.measured,
             latest=self.latest,
+            developed=self.developed,
             board=self.board,
             clock=clock,
             beat=self.beat,
@@ -187,3 +189,16 @@ def test_closing_never_raises(bench: Bench, monkeypatch: pytest.MonkeyPatch, err
     monkeypatch.setattr(bench.products, "write", failing)
     bench.service.close()
     Bench(bench.store, bench.products).service.close()
+
+
+def test_every_frame_that_has_come_to_an_end_is_counted_stored_or_not(bench: Bench) -> None:
+    bench.develop(night_frame(0), replace(night_frame(1), pixels=np.zeros((3, 3), np.uint16)))
+    assert bench.developed.value == 2
+
+    def fail(*_: object, **__: object) -> StoredFrame:
+        raise StoreError("the card is gone")
+
+    bench.store.add = fail  # type: ignore[method-assign] # a card that fails
+    with pytest.raises(StoreError):
+        bench.develop(night_frame(2))
+    assert bench.developed.value == 3
