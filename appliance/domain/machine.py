@@ -16,6 +16,11 @@ class Strain:
     is_near_limit: bool | None = None
     """The soft temperature limit of some boards is reached: slower, but as their makers mean it."""
 
+    @property
+    def is_slowed(self) -> bool | None:
+        """Whether the processor works slower than it could, for whatever reason."""
+        return _either(self.is_capped, self.is_throttled)
+
     def or_else(self, other: "Strain") -> "Strain":
         """Return what either of two moments suffered from; what neither knows stays unknown."""
         return Strain(

@@ -1,4 +1,4 @@
-"""SERVICE: looks after disk, database, clock and memory about once a minute, and says what it finds."""
+"""SERVICE: looks after disk, database and machine about once a minute, and says what it finds."""
 
 import logging
 from zoneinfo import ZoneInfo
@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 from appliance.domain.clock import Clock
 from appliance.domain.health import Severity
 from appliance.domain.night import night_of
+from appliance.housekeeping.every import Every
+from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.retention import NightSize, nights_to_remove
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
@@ -27,22 +29,8 @@ FULL_BYTES = 1 * MIB
 """With less than this nothing useful can be written: the reserve goes, so that a login still can."""
 
 
-class Every:
-    """Tells when something is due again, by monotonic seconds; the first time at once."""
-
-    def __init__(self, period_s: float) -> None:
-        self._period_s, self._due_at = period_s, float("-inf")
-
-    def is_due(self, now_s: float) -> bool:
-        """Return whether the period has passed, and begin the next one if so."""
-        if now_s < self._due_at:
-            return False
-        self._due_at = now_s + self._period_s
-        return True
-
-
 class HousekeepingService:
-    """Removes old nights, guards the reserve, saves the database, and writes the audit log's head into the journal."""
+    """Removes old nights, guards the reserve, watches the machine, saves the database, writes the audit log's head down."""
 
     def __init__(
         self,
@@ -53,11 +41,12 @@ class HousekeepingService:
         audit: AuditStore,
         board: HealthBoard,
         clock: Clock,
+        machine: MachineWatch,
         beat: Beat,
     ) -> None:
         self._settings, self._folder, self._database = settings, folder, database
         self._frames, self._audit = frames, audit
-        self._board, self._clock, self._beat = board, clock, beat
+        self._board, self._clock, self._machine, self._beat = board, clock, machine, beat
         self._disk, self._hourly, self._backup = Every(DISK_EVERY_S), Every(HOURLY_S), Every(BACKUP_EVERY_S)
         self._backup.is_due(clock.monotonic())  # opening the database has just looked after itself
 
@@ -73,6 +62,7 @@ class HousekeepingService:
         if self._database.is_damaged:
             end_sick("the database is damaged; the next start repairs it")
         now_s = self._clock.monotonic()
+        self._machine.step()
         if self._disk.is_due(now_s):
             self.look_after_disk()
         if self._hourly.is_due(now_s):

@@ -1,4 +1,4 @@
-"""Small charts of a night as SVG drawings: pure, without script or style, legible at telephone width."""
+"""Small charts of a night or of the machine as SVG drawings: pure, without script or style, legible at telephone width."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ _HEIGHT = 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 34, 26
 _INK, _FAINT, _TEXT, _TITLE = "#8fb4ff", "#232c40", "#97a3bb", "#e7ebf3"
 _FONT = "system-ui, sans-serif"
+_STEPS_H = (0.25, 0.5, 1, 2, 3, 6, 24, 72, 168)
+"""Between two lines that stand for times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,17 @@ CHARTS: Mapping[str, ChartSpec] = {
     )
 }
 
+MACHINE_CHARTS: Mapping[str, ChartSpec] = {
+    spec.name: spec
+    for spec in (
+        ChartSpec("temperature", "Processor temperature", "temperature_c", "°C", 1),
+        ChartSpec("load", "Load", "load", "", 2),
+        ChartSpec("memory", "Memory free", "memory_mb", "MB", 0),
+        ChartSpec("disk", "Disk free", "disk_gb", "GB", 1),
+        ChartSpec("signal", "Wi-Fi signal", "signal_dbm", "dBm", 0),
+    )
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
@@ -56,15 +69,19 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def draw(series: Series, spec: ChartSpec, zone: ZoneInfo, width: int = _WIDTH) -> str:
+def draw(
+    series: Series, spec: ChartSpec, zone: ZoneInfo, width: int = _WIDTH, period: tuple[datetime, datetime] | None = None
+) -> str:
     """Return a chart of one column against time.
 
     Parameters
     ----------
     zone : ZoneInfo
-        Of the hours along the bottom.
+        Of the hours or days along the bottom.
     width : int
         In pixels of the drawing; the height is fixed.
+    period : (datetime, datetime) or None
+        From when to when; None: as far as there are numbers.
     """
     at, values = series.column("at"), series.column(spec.column)
     known = np.isfinite(values) & ((values > 0) | (not spec.is_logarithmic))
@@ -74,7 +91,8 @@ def draw(series: Series, spec: ChartSpec, zone: ZoneInfo, width: int = _WIDTH) -
         parts.append(_text(width / 2, _HEIGHT / 2 + 10, "Nothing measured yet", _TEXT, 13, "middle"))
         return _document(width, spec, parts)
     shown = np.log10(values) if spec.is_logarithmic else values
-    across = _Scale(float(at[0]), max(float(at[-1]), float(at[0]) + 60), _LEFT, width - _RIGHT)
+    start, end = (at[0], max(at[-1], at[0] + 60)) if period is None else (period[0].timestamp(), period[1].timestamp())
+    across = _Scale(float(start), float(end), _LEFT, width - _RIGHT)
     up = _up_scale(shown)
     parts.append(_text(width - _RIGHT, 20, _label(float(values[-1]), spec), _INK, 14, "end", weight=600))
     parts += _grid_up(up, spec, width)
@@ -100,9 +118,11 @@ def _grid_up(up: _Scale, spec: ChartSpec, width: int) -> list[str]:
 
 
 def _grid_across(across: _Scale, zone: ZoneInfo, width: int) -> list[str]:
-    hours = next((step for step in (0.25, 0.5, 1, 2, 3, 6) if (across.high - across.low) / 3600 / step <= width / 80), 6)
+    hours = next((step for step in _STEPS_H if (across.high - across.low) / 3600 / step <= width / 80), _STEPS_H[-1])
     step = timedelta(hours=hours)
     first = datetime.fromtimestamp(across.low, UTC).astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    if hours >= 24:
+        first = first.replace(hour=0)
     parts = []
     for count in range(200):
         when = first + count * step
@@ -111,8 +131,13 @@ def _grid_across(across: _Scale, zone: ZoneInfo, width: int) -> list[str]:
             break
         if x >= across.start:
             parts.append(f'<path d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="{_FAINT}"/>')
-            parts.append(_text(x, _HEIGHT - 8, when.strftime("%H:%M"), _TEXT, 11, "middle"))
+            parts.append(_text(x, _HEIGHT - 8, _mark(when, hours), _TEXT, 11, "middle"))
     return parts
+
+
+def _mark(when: datetime, hours: float) -> str:
+    """Return what stands below a line: the time of day, or the day where lines are days apart."""
+    return f"{when.day} {when:%b}" if hours >= 24 else f"{when:%H:%M}"
 
 
 def _line(at: npt.NDArray[np.float64], shown: npt.NDArray[np.float64], across: _Scale, up: _Scale) -> list[str]:

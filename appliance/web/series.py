@@ -1,29 +1,33 @@
-"""The numbers of a night as one small table, kept between requests and only ever added to."""
+"""Numbers against time as one small table: of a night, kept between requests and only ever added to, and of the machine."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from appliance.domain.frame import StoredFrame
+from appliance.domain.machine import StoredReading
 from appliance.domain.night import NightId
 from appliance.store.frames import LARGEST_PAGE, FrameStore
 
 COLUMNS = ("at", "exposure_s", "gain", "mean_adu", "stars", "sky_mag_arcsec2", "temperature_c")
+MACHINE_COLUMNS = ("at", "temperature_c", "load", "memory_mb", "disk_gb", "signal_dbm")
 KEPT_NIGHTS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """A night's numbers, oldest first."""
+    """Numbers of a night or of the machine, oldest first."""
 
     last_id: int
     table: npt.NDArray[np.float64]
-    """(N, 7) one row a frame, columns as COLUMNS; what was not measured is NaN. `at` in unix seconds."""
+    """(N, C) one row a frame or reading, a column for each name; what was not measured is NaN. `at` in unix seconds."""
+    columns: tuple[str, ...] = COLUMNS
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """Return one column."""
-        return self.table[:, COLUMNS.index(name)]
+        return self.table[:, self.columns.index(name)]
 
 
 EMPTY = Series(0, np.empty((0, len(COLUMNS))))
@@ -73,3 +77,21 @@ def _row(frame: StoredFrame) -> tuple[float, ...]:
         nothing if measured.sky_mag_arcsec2 is None else measured.sky_mag_arcsec2,
         nothing if frame.sensor_temperature_c is None else frame.sensor_temperature_c,
     )
+
+
+def machine_series(readings: Sequence[StoredReading]) -> Series:
+    """Return readings of the machine as a table."""
+    nothing = float("nan")
+    rows = [
+        (
+            reading.at.timestamp(),
+            nothing if reading.temperature_c is None else reading.temperature_c,
+            nothing if reading.load is None else reading.load,
+            nothing if reading.memory_available_bytes is None else reading.memory_available_bytes / 1e6,
+            nothing if reading.disk_free_bytes is None else reading.disk_free_bytes / 1e9,
+            nothing if reading.signal_dbm is None else reading.signal_dbm,
+        )
+        for reading in readings
+    ]
+    last_id = readings[-1].id if readings else 0
+    return Series(last_id, np.array(rows).reshape(-1, len(MACHINE_COLUMNS)), MACHINE_COLUMNS)

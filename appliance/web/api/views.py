@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.domain.frame import StoredFrame
+from appliance.domain.machine import Reading, StoredReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,22 @@ class SystemView:
     disk_free_bytes: int
     disk_total_bytes: int
     frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class SensorsView:
+    """What the machine's sensors said last."""
+
+    reading: Reading | None
+    """null until the first reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsView:
+    """A page of readings that are kept, newest first."""
+
+    readings: tuple[StoredReading, ...]
+    next_before: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /api/v1/measurements": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/nights": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/openapi.json": (200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /api/v1/sensors": (401, 401, 200, 200, 200, 200, 200, 200, 200),
+    "GET /api/v1/sensors/readings": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/settings": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "PUT /api/v1/settings": (401, 401, 403, 400, 400, 403, 400, 403, 403),
     "GET /api/v1/system": (401, 401, 200, 200, 200, 200, 200, 200, 200),
@@ -86,6 +88,8 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /nights/<night>": (303, 200, 403, 403, 403, 200, 200, 200, 200),
     "GET /nights/<night>/charts/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /sessions/<number>/revoke": (401, 401, 403, 403, 403, 400, 400, 403, 403),
+    "GET /sensors": (303, 303, 403, 403, 403, 200, 200, 200, 200),
+    "GET /sensors/charts/<name>": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "GET /settings": (303, 303, 403, 403, 403, 200, 200, 200, 200),
     "POST /settings/review": (401, 401, 403, 403, 403, 403, 303, 403, 403),
     "GET /settings/revisions": (303, 303, 403, 403, 403, 200, 200, 200, 200),
@@ -142,7 +146,13 @@ class Cast:
     def target(self, entry: Route) -> str:
         latest = self.world.latest.value
         night = latest.night.text if latest else "2026-01-31"
-        names = {"/static/": "logo.svg", "/media/nights/": "keogram.jpg", "/nights/": "mean.svg", "/help/": "live"}
+        names = {
+            "/static/": "logo.svg",
+            "/media/nights/": "keogram.jpg",
+            "/nights/": "mean.svg",
+            "/help/": "live",
+            "/sensors/": "load.svg",
+        }
         name = next((value for start, value in names.items() if entry.path.startswith(start)), "1.jpg")
         number = "1" if entry.path.startswith(("/frames/", "/settings/revisions/")) else "999"
         return entry.path.replace("<night>", night).replace("<name>", name).replace("<number>", number)

@@ -1,0 +1,1 @@
+"""Self checks of the machine: each a pure judgement of a reading, held up and taken down with patience so that none flaps."""
