@@ -233,13 +233,15 @@ def _read(folder: int, name: str, most: int) -> bytes | None:
         if error.errno in _NOT_OURS:
             return None
         raise
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         found = b""
-        while len(found) < most and (more := file.read(most - len(found))):
+        while len(found) < most and (more := os.read(descriptor, most - len(found))):
             found += more
         return found
+    finally:
+        os.close(descriptor)
 
 
 def _sync(folder: int) -> None:
