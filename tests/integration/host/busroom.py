@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from jeepney import DBusAddress, HeaderFields, MessageType, new_method_call
+from jeepney import DBusAddress, HeaderFields, Message, MessageType, new_method_call
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 
 OVERLAY = Path(__file__).parents[3] / "rootfs-overlay"
@@ -94,6 +94,15 @@ class Client:
             raise Refused(str(reply.header.fields[HeaderFields.error_name]), str(reply.body))
         return tuple(reply.body)
 
+    def next_call(self) -> Message:
+        """Return the next call that a monitor hears of."""
+        while (message := self.connection.receive(timeout=START_S)).header.message_type is not MessageType.method_call:
+            pass
+        return message
+
+    def close(self) -> None:
+        self.connection.close()
+
     def bus(self, method: str, signature: str, *body: object) -> tuple[object, ...]:
         return self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", method, signature, body)
 
@@ -119,7 +128,7 @@ class Room:
 
     def close(self) -> None:
         if "client" in self.__dict__:
-            self.client.connection.close()
+            self.client.close()
 
     def command(self, *command: str | Path, account: Account | None = None) -> list[str]:
         user = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--no-new-privs"] if account else []
@@ -158,6 +167,13 @@ class Room:
         process = self.start(*command)
         wait_for(lambda: self.has(name) or process.poll() is not None, f"{command} to own {name}")
         assert process.poll() is None, self.said()
+
+    def monitor(self, match: str) -> Client:
+        """Hear what others say to each other, as only root may."""
+        client = Client(self.address)
+        interface = "org.freedesktop.DBus.Monitoring"
+        client.call("org.freedesktop.DBus", "/org/freedesktop/DBus", interface, "BecomeMonitor", "asu", ([match], 0))
+        return client
 
     def has(self, name: str) -> bool:
         return self.client.bus("NameHasOwner", "s", name) == (True,)

@@ -1,12 +1,14 @@
 """The polkit rule in the real polkitd, asked for every action it knows, and before the real services that ask it."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from tests.integration.host.busroom import ACCOUNTS, COMMANDS, PANEL, STRANGERS, VISITOR, Account, Room, missing_right
+from tests.integration.host.busroom import ACCOUNTS, BELOW, COMMANDS, PANEL, STRANGERS, VISITOR, Account, Room, missing_right
 from tests.integration.host.polkitroom import (
     ALLOWED,
     CHALLENGED,
@@ -15,6 +17,7 @@ from tests.integration.host.polkitroom import (
     IMPLIED,
     POLKITD,
     REFUSED,
+    USB_STICK,
     Asker,
     Polkit,
     passes,
@@ -159,3 +162,62 @@ def test_hostnamed_keeps_the_number_of_the_machine_from_the_panel(served: Room) 
     for account in (PANEL, *STRANGERS):
         ended = busctl(served, account, "call", *HOSTNAMED, "GetHardwareSerial")
         assert "denied" in ended.stderr.lower(), ended.stderr
+
+
+# --- The real udisks, and a loop device -------------------------------------------------------------------------------------
+
+LOOK = 'SUBSYSTEM=="block", KERNEL=="loop*", IMPORT{builtin}="blkid"\n'
+IMAGE = f"/{BELOW}/stick.img"
+MOUNTS = ("org.freedesktop.udisks2.filesystem-mount", "org.freedesktop.udisks2.filesystem-mount-other-seat")
+
+
+@pytest.fixture(scope="module")
+def loop(polkit: Polkit) -> Iterator[str]:
+    """Have root make a loop device of a vfat file system with udisks; udevd looks at it, and does nothing else."""
+    room = polkit.room
+    room.lay("/usr/lib/udev/rules.d", {"60-look.rules": LOOK})
+    room.lay("/etc/udev", {})
+    room.start("/lib/systemd/systemd-udevd", "--resolve-names=never")
+    room.serve("org.freedesktop.UDisks2", "/usr/libexec/udisks2/udisksd")
+    room.must("sh", "-euc", f"truncate -s 8M {IMAGE} && mkfs.vfat {IMAGE} && chmod 0666 {IMAGE}")
+    said = room.must("udisksctl", "loop-setup", f"--file={IMAGE}", "--no-user-interaction")
+    [device] = re.findall(r"/dev/loop\d+", said)
+    state = Path(device).stat()
+    yield device
+    room.must("losetup", "--detach", device)
+    Path(device).chmod(state.st_mode & 0o777)
+
+
+def udisksctl(polkit: Polkit, account: Account, verb: str, *words: str) -> str:
+    ended = polkit.room.run("udisksctl", verb, *words, "--no-user-interaction", account=account)
+    assert ended.returncode != 0
+    return ended.stderr
+
+
+@pytest.mark.needs("udisksctl", "mkfs.vfat", "losetup")
+def test_a_loop_device_is_no_stick(polkit: Polkit, loop: str, askers: dict[int, Asker]) -> None:
+    monitor = polkit.room.monitor("interface='org.freedesktop.PolicyKit1.Authority',member='CheckAuthorization'")
+    for account in (PANEL, *STRANGERS):
+        assert "NotAuthorized:" in udisksctl(polkit, account, "mount", f"--block-device={loop}")
+    assert "NotAuthorizedCanObtain" in udisksctl(polkit, VISITOR, "mount", f"--block-device={loop}")
+    _, action, details, *_ = monitor.next_call().body
+    monitor.close()
+    # A loop device counts as one of the system's: no verb that any rule of ours names. Were it not one, it has still no drive.
+    assert action == "org.freedesktop.udisks2.filesystem-mount-system"
+    seen = cast("dict[str, str]", details)
+    assert seen["id.type"] == "vfat"
+    assert [key for key in seen if key.startswith("drive.")] == []
+    for mount in MOUNTS:
+        assert polkit.ask(askers[PANEL.uid], mount, seen) == REFUSED
+        assert polkit.ask(askers[PANEL.uid], mount, {**seen, **USB_STICK}) == GRANTED
+
+
+@pytest.mark.needs("udisksctl", "mkfs.vfat", "losetup")
+def test_the_panel_makes_no_loop_device_and_formats_nothing(polkit: Polkit, loop: str) -> None:
+    for account in (PANEL, *STRANGERS):
+        assert "NotAuthorized:" in udisksctl(polkit, account, "loop-setup", f"--file={IMAGE}")
+        assert "NotAuthorized:" in udisksctl(polkit, account, "loop-delete", f"--block-device={loop}")
+        path = f"/org/freedesktop/UDisks2/block_devices/{Path(loop).name}"
+        where = ("org.freedesktop.UDisks2", path, "org.freedesktop.UDisks2.Block")
+        assert "Not authorized" in busctl(polkit.room, account, "call", *where, "Format", "sa{sv}", "vfat", "0").stderr
+        assert busctl(polkit.room, account, "get-property", *where, "IdType").stdout == 's "vfat"\n'
