@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import cast
 
@@ -132,14 +133,12 @@ class Asker:
     start_time: int
 
 
-@dataclass(frozen=True)
-class Answer:
-    is_authorized: bool
-    is_challenge: bool
-    """A password would be asked for, of whoever has one."""
+class Answer(Enum):
+    """Whether it is authorized, and whether a password would be asked for, of whoever has one."""
 
-
-REFUSED, GRANTED, CHALLENGED = Answer(False, False), Answer(True, False), Answer(False, True)
+    REFUSED = (False, False)
+    GRANTED = (True, False)
+    CHALLENGED = (False, True)
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ class Polkit:
         subject = {"pid": ("u", asker.pid), "start-time": ("t", asker.start_time), "uid": ("i", asker.account.uid)}
         body = (("unix-process", subject), action, dict(details), 0, "")
         answer = cast("tuple[bool, bool, object]", self._call("CheckAuthorization", "(sa{sv})sa{ss}us", *body))
-        return Answer(answer[0], answer[1])
+        return Answer((answer[0], answer[1]))
 
     def actions(self) -> dict[str, int]:
         """Return every action that is known here, with what it gives anybody without a rule (5: allowed, 0: refused)."""

@@ -11,13 +11,11 @@ import pytest
 from tests.integration.host.busroom import ACCOUNTS, BELOW, COMMANDS, PANEL, STRANGERS, VISITOR, Account, Room, missing_right
 from tests.integration.host.polkitroom import (
     ALLOWED,
-    CHALLENGED,
     DETAILS,
-    GRANTED,
     IMPLIED,
     POLKITD,
-    REFUSED,
     USB_STICK,
+    Answer,
     Asker,
     Polkit,
     passes,
@@ -66,10 +64,10 @@ def test_the_panel_gets_exactly_the_listed_verbs(polkit: Polkit, askers: dict[in
         (action, str(details)): answer
         for (action, number), answer in answers.items()
         for details in [DETAILS[number]]
-        if answer != (GRANTED if action in IMPLIED or passes(action, details) else REFUSED)
+        if answer != (Answer.GRANTED if action in IMPLIED or passes(action, details) else Answer.REFUSED)
     }
     assert wrong == {}
-    assert {action for (action, _), answer in answers.items() if answer == GRANTED} == set(ALLOWED) | IMPLIED
+    assert {action for (action, _), answer in answers.items() if answer == Answer.GRANTED} == set(ALLOWED) | IMPLIED
     print(f"asked {len(answers)} times")
 
 
@@ -79,13 +77,13 @@ def test_ours_outside_the_unit_get_nothing_and_are_not_asked_for_a_password(
 ) -> None:
     asker = next(asker for asker in askers.values() if asker.account == account)
     questions = [(action, details) for action in polkit.actions() for details in ALLOWED.get(action, ({},))]
-    assert {polkit.ask(asker, *question) for question in questions} == {REFUSED}
+    assert {polkit.ask(asker, *question) for question in questions} == {Answer.REFUSED}
 
 
 def test_on_others_the_rule_has_no_effect(polkit: Polkit, askers: dict[int, Asker]) -> None:
     asker = askers[VISITOR.uid]
     for action, given in polkit.actions().items():
-        expected = GRANTED if given == GIVEN_TO_ANYBODY else CHALLENGED if given else REFUSED
+        expected = Answer.GRANTED if given == GIVEN_TO_ANYBODY else Answer.CHALLENGED if given else Answer.REFUSED
         for details in ALLOWED.get(action, ({},)):
             assert polkit.ask(asker, action, details) == expected, action
 
@@ -95,7 +93,7 @@ def test_without_a_known_unit_nothing_passes_at_all(tmp_path: Path) -> None:
     with polkit_room(tmp_path / "logs", is_unit_known=False) as polkit:
         asker = polkit.asker(PANEL)
         questions = [(action, details) for action in polkit.actions() for details in ALLOWED.get(action, ({},))]
-        assert {polkit.ask(asker, *question) for question in questions} == {REFUSED}
+        assert {polkit.ask(asker, *question) for question in questions} == {Answer.REFUSED}
 
 
 def test_a_rule_that_was_not_loaded_would_be_noticed(tmp_path: Path) -> None:
@@ -103,8 +101,8 @@ def test_a_rule_that_was_not_loaded_would_be_noticed(tmp_path: Path) -> None:
     broken.write_text("polkit.addRule(function (action, subject) { return")
     with polkit_room(tmp_path / "logs", is_unit_known=True, rules=[broken]) as polkit:
         asker = polkit.asker(PANEL)
-        assert polkit.ask(asker, "org.freedesktop.timedate1.set-time", {}) == CHALLENGED
-        assert polkit.ask(asker, "org.freedesktop.login1.set-self-linger", {}) == GRANTED
+        assert polkit.ask(asker, "org.freedesktop.timedate1.set-time", {}) == Answer.CHALLENGED
+        assert polkit.ask(asker, "org.freedesktop.login1.set-self-linger", {}) == Answer.GRANTED
 
 
 # --- The real services ------------------------------------------------------------------------------------------------------
@@ -208,8 +206,8 @@ def test_a_loop_device_is_no_stick(polkit: Polkit, loop: str, askers: dict[int, 
     assert seen["id.type"] == "vfat"
     assert [key for key in seen if key.startswith("drive.")] == []
     for mount in MOUNTS:
-        assert polkit.ask(askers[PANEL.uid], mount, seen) == REFUSED
-        assert polkit.ask(askers[PANEL.uid], mount, {**seen, **USB_STICK}) == GRANTED
+        assert polkit.ask(askers[PANEL.uid], mount, seen) == Answer.REFUSED
+        assert polkit.ask(askers[PANEL.uid], mount, {**seen, **USB_STICK}) == Answer.GRANTED
 
 
 @pytest.mark.needs("udisksctl", "mkfs.vfat", "losetup")
