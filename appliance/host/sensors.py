@@ -97,7 +97,7 @@ class Sensors:
                 return None
             first, last = int(match[1]), int(match[2] or match[1])
             count += max(0, last - first + 1)
-        return count
+        return count or None
 
     def _memory(self) -> Memory:
         lines = (line.partition(":") for line in (self._files.text("proc/meminfo") or "").splitlines())

@@ -5,6 +5,8 @@ What is kept is told by how many came after it, never by the date: a clock that 
 
 from datetime import UTC, datetime
 
+import peewee
+
 from appliance.domain.machine import Reading, StoredReading
 from appliance.store.database import Database
 from appliance.store.models import ReadingRow
@@ -41,7 +43,7 @@ class ReadingStore:
         """Remove what is not to be kept; return how many rows went."""
         newest = self.newest_id()
         is_old = ReadingRow.id <= newest - KEPT
-        is_between = (ReadingRow.id <= newest - WHOLE) & (ReadingRow.id % THINNED != 0)
+        is_between = (ReadingRow.id <= newest - WHOLE) & (peewee.Expression(ReadingRow.id, peewee.OP.MOD, THINNED) != 0)
         with self._database.write() as db:
             return int(ReadingRow.delete().where(is_old | is_between).execute(db))
 
