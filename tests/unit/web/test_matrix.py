@@ -130,7 +130,9 @@ class Cast:
         return Caller(self.panel, cookie=f"__Host-nightjar={token}", csrf=csrf)
 
     def status(self, entry: Route, who: str, *, csrf: str | None = None, **headers: str) -> int:
-        self.world.set_public(who == "anonymous while public")
+        is_public = who == "anonymous while public"
+        if self.world.parts.settings.published.value.web.public_pictures != is_public:  # only so many revisions are kept
+            self.world.set_public(is_public)
         caller = self.caller(who)
         caller.csrf = caller.csrf if csrf is None else csrf
         number = next(self.tries)

@@ -83,8 +83,6 @@ class World:
     def set_public(self, is_public: bool) -> None:
         """Show pictures to everybody, or not."""
         settings = self.parts.settings.published.value
-        if settings.web.public_pictures == is_public:
-            return
         web = settings.web.model_copy(update={"public_pictures": is_public})
         self.parts.settings.save(settings.model_copy(update={"web": web}), "test")
 
