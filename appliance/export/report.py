@@ -8,7 +8,7 @@ from appliance.domain.health import Severity
 from appliance.domain.job import Job, JobState
 from appliance.domain.stick import JOB_KIND, ExportRequest, export_request
 from appliance.export import words
-from appliance.export.messages import Progress
+from appliance.export.messages import Ended, Outcome, Progress
 from appliance.export.rate import Rate
 from appliance.store.audit import AuditStore
 from appliance.store.jobs import JobStore
@@ -91,12 +91,15 @@ class Report:
         total = max(progress.total_bytes, progress.done_bytes)
         self._jobs.update(running.job.id, done=progress.done_bytes, total=total, eta_s=left_s, message=message)
 
-    def ended(self, ending: words.Ending) -> None:
-        """Say how it ended."""
+    def ended(self, ending: words.Ending, ended: Ended | None) -> None:
+        """Say how it ended; `ended` is what the child said last, if it came to that."""
         running = self._end()
         if running is None:
             return
         self._write(running)
+        if ended is not None and ended.outcome is Outcome.DONE:
+            done = ended.done_bytes
+            self._jobs.update(running.job.id, done=done, total=done, eta_s=None, message="")
         self._jobs.finish(running.job.id, ending.job, ending.sentence)
         self._audit.add(running.request.by, _ADDRESS, _AUDIT, f"job {running.job.id} ended, {ending.job}: {ending.sentence}")
         self.complain(running.name, ending)

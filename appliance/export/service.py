@@ -331,7 +331,7 @@ class ExportService(Generic[VolumeT]):
             if current.is_look:
                 self._report.complain(_name(stick), ending)
             else:
-                self._report.ended(ending)
+                self._report.ended(ending, finished.ended)
         if not stick.is_safe_to_remove:
             stick.reason = f"{stick.reason} {words.NOT_LET_GO}".strip()
 
