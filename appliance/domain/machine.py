@@ -68,6 +68,7 @@ class Disk:
     stalled_percent: float | None = None
     """Share of the last minute in which everything waited for a disk, any disk."""
     is_read_only: bool | None = None
+    """It takes no more writes: mounted so, or stopped by the kernel after an error."""
     free_bytes: int | None = None
     total_bytes: int | None = None
 

@@ -12,6 +12,8 @@ _SPARE = {1: "normal", 2: "low", 3: "nearly gone"}
 """PRE_EOL_INFO of eMMC (JEDEC JESD84-B51): fewer than 80 %, at least 80 %, at least 90 % of the spare blocks used."""
 _MOST_WORN = 11
 """DEVICE_LIFE_TIME_EST: 1 is up to 10 % used, 10 up to 100 %, 11 more."""
+_TAKES_NOTHING = frozenset(("ro", "emergency_ro", "shutdown"))
+"""Among the options of a file system: since Linux 6.12 ext4 stays `rw` after an error that it stops at, and says that beside."""
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,8}")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!._-]{0,63}")
@@ -80,7 +82,7 @@ def _mount_of(mountinfo: str, data: Path) -> _Mount | None:
         depth = len(point.parts)
         if depth >= best and folder.is_relative_to(point):
             best = depth
-            found = _Mount(words[2], "ro" in words[5].split(",") or "ro" in about[2].split(","))
+            found = _Mount(words[2], "ro" in words[5].split(",") or not _TAKES_NOTHING.isdisjoint(about[2].split(",")))
     return found
 
 

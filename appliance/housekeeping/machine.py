@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 
 from appliance.domain.clock import Clock
-from appliance.domain.errors import StoreError
+from appliance.domain.errors import DiskFullError, StoreError
 from appliance.domain.machine import Reading, Strain
 from appliance.host.sensors import Sensors
 from appliance.housekeeping.checks import disk, heat, network, supply, work
@@ -20,6 +20,8 @@ READING_EVERY_S = 60.0
 STRAIN_EVERY_S = 2.0
 """As often as the Pi's kernel asks its firmware: a moment of too little voltage shows for that long only."""
 THIN_EVERY_S = 3600.0
+REFUSED_ROWS = 2
+"""So many rows in a row that could not be written, while there is room, mean a disk that takes no more writes."""
 
 
 class MachineWatch:
@@ -34,6 +36,7 @@ class MachineWatch:
         rules = (*supply.RULES, *heat.RULES, *disk.make_rules(), *work.RULES, *network.RULES)
         self._watched = tuple(Watched(rule) for rule in rules)
         self._since_reading, self._since_start = Strain(), Strain()
+        self._refused_rows = 0
 
     def step(self) -> None:
         """Do what is due."""
@@ -48,16 +51,26 @@ class MachineWatch:
         reading = self._sensors.read(self._clock.now())
         self._remember(reading.now, reading.since_start)
         reading = replace(reading, now=self._since_reading, since_start=self._since_start)
+        if self._refused_rows >= REFUSED_ROWS:
+            reading = replace(reading, disk=replace(reading.disk, is_read_only=True))
         self._since_reading = Strain()
         self._published.publish(reading)
         self._judge(reading, now_s)
+        self._keep(reading, now_s)
+
+    def _keep(self, reading: Reading, now_s: float) -> None:
+        """Write the row; a chart with a hole is the least of it where that fails, and what is wrong has its own issue."""
         try:
             self._store.add(reading)
             if self._thin.is_due(now_s):
                 self._store.thin()
+        except DiskFullError:
+            log.warning("a reading of the machine was not kept: no room")
         except StoreError as error:
-            # A chart with a hole is the least of it: what is wrong with the disk has its own issue.
+            self._refused_rows += 1
             log.warning("a reading of the machine was not kept: %s", error)
+        else:
+            self._refused_rows = 0
 
     def _remember(self, now: Strain, before: Strain) -> None:
         self._since_reading = self._since_reading.or_else(now)

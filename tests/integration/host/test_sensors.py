@@ -1,10 +1,15 @@
 """The machine's sensors on the real kernel of the machine that runs this."""
 
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from appliance.host.sensors import Sensors
 
@@ -52,3 +57,27 @@ def test_a_reading_costs_little(tmp_path: Path) -> None:
     strain_s = (time.thread_time() - began) / 100
     print(f"a reading: {one_s * 1e3:.2f} ms of CPU; the firmware alone: {strain_s * 1e3:.2f} ms")
     assert one_s < 0.1
+
+
+REMOUNTED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from appliance.host.sensors import Sensors
+disk = Sensors(Path(sys.argv[1])).read(datetime.now(UTC)).disk
+print(disk.is_read_only, disk.total_bytes)
+"""
+
+
+@pytest.mark.needs("unshare", "mount")
+def test_a_file_system_that_is_remounted_read_only_is_seen(tmp_path: Path, project: Path) -> None:
+    """In a mount name space of its own, on a file system made for it."""
+    ask = f"{shlex.quote(sys.executable)} -c {shlex.quote(REMOUNTED)} {shlex.quote(str(tmp_path / 'disk/data'))}"
+    steps = (
+        f"cd {shlex.quote(str(tmp_path))}; mkdir disk; mount -t tmpfs -o size=1m none disk; mkdir disk/data;"
+        f"export PYTHONPATH={shlex.quote(str(project))};"
+        f"{ask}; mount -o remount,ro disk; {ask}; mount -o remount,rw disk; mount -o bind,ro disk disk; {ask}"
+    )
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", steps]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.stdout.splitlines() == ["False 1048576", "True 1048576", "True 1048576"], answer.stderr

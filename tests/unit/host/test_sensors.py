@@ -137,13 +137,20 @@ def test_spare_blocks_are_told_in_words(pi: Path, text: str, words: str | None) 
     assert read(pi).disk.spare_blocks == words
 
 
-def test_a_read_only_data_folder_is_seen_whichever_way_it_came(pi: Path) -> None:
-    text = FILES[MOUNTS]
-    assert not read(pi).disk.is_read_only
-    (pi / MOUNTS).write_text(text.replace("rw,noatime shared:1 - ext4 /dev/mmcblk0p7 rw", "rw,noatime - ext4 /dev/mmcblk0p7 ro"))
-    assert read(pi).disk.is_read_only
-    (pi / MOUNTS).write_text(text.replace("/data rw,noatime", "/data ro,noatime"))
-    assert read(pi).disk.is_read_only
+@pytest.mark.parametrize(
+    "line",
+    [
+        "23 22 179:7 / /data ro,noatime shared:1 - ext4 /dev/mmcblk0p7 rw",
+        "23 22 179:7 / /data rw,noatime shared:1 - ext4 /dev/mmcblk0p7 ro",
+        "23 22 179:7 / /data rw,noatime - ext4 /dev/mmcblk0p7 rw,errors=remount-ro,emergency_ro",
+        "23 22 179:7 / /data rw,noatime - ext4 /dev/mmcblk0p7 rw,shutdown",
+    ],
+)
+def test_a_data_folder_that_takes_no_writes_is_seen_whichever_way_it_came(pi: Path, line: str) -> None:
+    (pi / MOUNTS).write_text("23 22 179:7 / /data rw - ext4 /dev/mmcblk0p7 rw,errors=remount-ro\n")
+    assert read(pi).disk.is_read_only is False
+    (pi / MOUNTS).write_text(line + "\n")
+    assert read(pi).disk.is_read_only is True
 
 
 def test_the_nearest_mount_counts_and_the_last_of_two(pi: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.domain.errors import DiskFullError
+from appliance.domain.errors import DiskFullError, StoreError
 from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
 from appliance.host.sensors import Sensors
@@ -16,7 +16,6 @@ from appliance.store.readings import WHOLE, ReadingStore
 from appliance.supervisor.channels import Published
 from appliance.supervisor.health import HealthBoard
 from tests.unit.host.machinetree import ALARM, MOUNTS, TEMPERATURE, THROTTLED, plant
-
 
 START = datetime(2026, 1, 31, 20, tzinfo=UTC)
 
@@ -139,6 +138,20 @@ def test_a_full_disk_takes_the_row_and_nothing_else(bench: Bench, monkeypatch: p
     assert bench.store.page(10) == []
     bench.run(60)
     assert len(bench.store.page(10)) == 1
+
+
+def test_a_disk_that_refuses_rows_although_it_has_room_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Reading) -> None:
+        raise StoreError("attempt to write a readonly database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "add", refuse)
+        bench.run(61)
+        assert bench.issues == {}  # once may be chance
+        bench.run(60)
+        assert bench.issues == {"disk.read_only": Severity.ERROR}
+    bench.run(121)
+    assert bench.issues == {}
 
 
 def test_old_rows_are_thinned_once_an_hour(bench: Bench) -> None:
