@@ -16,6 +16,7 @@ from appliance.domain.errors import (
 )
 from appliance.domain.errors import Problem as FieldProblem
 from appliance.web.answers import NotFoundError
+from appliance.web.words import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def problem_of(error: NightjarError) -> Problem:
         case RefusedError():
             return Problem(403, f"Refused: {error}.")
         case MachineError():
-            return Problem(409, f"{str(error)[:1].upper()}{str(error)[1:].rstrip('.')}.")
+            return Problem(409, sentence(str(error)))
         case DiskFullError():
             return Problem(507, "The disk is full. Remove old nights, or let Nightjar keep fewer days.")
         case StoreError():

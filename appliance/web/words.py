@@ -53,6 +53,11 @@ def plural(count: int, noun: str) -> str:
     return f"{number(count)} {noun}{'' if count == 1 else 's'}"
 
 
+def sentence(text: str) -> str:
+    """Return what an error says as a sentence of its own."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def moment(when: datetime, zone: ZoneInfo) -> str:
     """Return date and time in a zone: `2026-01-31 22:15:30`."""
     return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
@@ -122,6 +127,7 @@ HELPERS: Mapping[str, Callable[..., object]] = {
     "size": size,
     "number": number,
     "plural": plural,
+    "sentence": sentence,
     "moment": moment,
     "clock_time": clock_time,
     "iso": iso,
