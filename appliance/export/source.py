@@ -7,7 +7,7 @@ from appliance.domain.night import NightId
 from appliance.domain.stick import ExportKind
 from appliance.export.names import Place, place_of_picture, place_of_product
 from appliance.store.files import DataFolder
-from appliance.store.framefiles import names_in, night_folders
+from appliance.store.nightfiles import names_in, night_folders
 from appliance.store.products import ProductStore
 
 FILM = ".mp4"

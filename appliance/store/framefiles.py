@@ -1,7 +1,6 @@
 """The files of a frame: their names, and the note that lets a picture tell its own row."""
 
 import json
-import re
 import shutil
 from datetime import UTC
 from pathlib import Path
@@ -12,37 +11,14 @@ from appliance.domain.night import NightId
 from appliance.store import disk
 from appliance.store.files import DataFolder
 from appliance.store.models import FrameRow, moment_of, moment_text
+from appliance.store.nightfiles import REMOVED, names_in, night_folders
 
-KINDS = ("frames", "thumbs", "raw")
-"""Folders of a night that hold a file for each frame."""
-REMOVED = "removed-"
-"""What the folder of a night is called while it is being removed."""
-_FILE = re.compile(r"\d{8}T\d{6}Z-(\d{1,15})\.[a-z]{3,4}\Z")
 _LOOKED_AT = 7
 
 
 def file_name(row: FrameRow) -> str:
     """Return the name of a frame's picture and thumbnail."""
     return f"{row.started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{row.id}.jpg"
-
-
-def relative_name(night: NightId, kind: str, name: str) -> str:
-    """Return a frame's file as a name in the data folder."""
-    return f"nights/{night}/{kind}/{name}"
-
-
-def names_in(folder: DataFolder, night: NightId, kind: str) -> set[str]:
-    """Return the names of the frame files of a night; what is named otherwise is not ours to judge."""
-    try:
-        return {path.name for path in folder.path_of(f"nights/{night}/{kind}").iterdir() if _FILE.match(path.name)}
-    except FileNotFoundError:
-        return set()
-
-
-def night_folders(folder: DataFolder) -> list[str]:
-    """Return the names of all folders below `nights/`, the newest evening first."""
-    root = folder.path_of("nights")
-    return sorted((path.name for path in root.iterdir() if path.is_dir()), reverse=True) if root.is_dir() else []
 
 
 def highest_id_on_disk(folder: DataFolder) -> int:

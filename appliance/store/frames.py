@@ -16,8 +16,9 @@ from appliance.domain.frame import Exposure, FrameKind, Measurement, StoredFrame
 from appliance.domain.night import NightId
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
-from appliance.store.framefiles import empty, file_name, highest_id_on_disk, note_of, relative_name
+from appliance.store.framefiles import empty, file_name, highest_id_on_disk, note_of
 from appliance.store.models import FrameRow, NightRow, SequenceRow
+from appliance.store.nightfiles import relative_name
 from appliance.store.reconcile import Reconciled, Reconciler, add_to_night
 
 log = logging.getLogger(__name__)

@@ -55,7 +55,6 @@ class JobStore:
                 request=request_json,
                 is_stop_requested=False,
                 created_at=self._clock.now(),
-                ended_at=None,
             )
             values = {name: value for name, value in row.__data__.items() if name != "id"}
             row.id = JobRow.insert(values).execute(db)
@@ -91,8 +90,7 @@ class JobStore:
         """
         if not state.is_over:
             raise ValueError(f"a job does not end as {state}")
-        now = self._clock.now()
-        self._set(job_id, state=state.value, eta_s=None, message=message[:_LONGEST_MESSAGE], ended_at=now)
+        self._set(job_id, state=state.value, eta_s=None, message=message[:_LONGEST_MESSAGE])
 
     def put_back_running(self, kind: str) -> list[str]:
         """Let the jobs of a kind wait again that a crash left as running; return their requests."""
@@ -128,7 +126,7 @@ class JobStore:
                 return False
             values: dict[str, object] = {"is_stop_requested": True}
             if row.state == JobState.WAITING.value:
-                values |= {"state": JobState.STOPPED.value, "message": "Stopped before it began.", "ended_at": self._clock.now()}
+                values |= {"state": JobState.STOPPED.value, "message": "Stopped before it began."}
             JobRow.update(**values).where(JobRow.id == job_id).execute(db)
         return True
 

@@ -179,8 +179,7 @@ _JOBS = (
         message TEXT NOT NULL,
         request TEXT NOT NULL,
         is_stop_requested INTEGER NOT NULL,
-        created_at TEXT NOT NULL,
-        ended_at TEXT
+        created_at TEXT NOT NULL
     ) STRICT
     """,
     "CREATE INDEX job_by_state ON job (state, kind, id)",

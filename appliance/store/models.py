@@ -285,7 +285,6 @@ class JobRow(peewee.Model):
     request = peewee.TextField()
     is_stop_requested = peewee.BooleanField()
     created_at = MomentField()
-    ended_at = OptionalMomentField(null=True)
 
     class Meta:
         """Its table."""

@@ -17,8 +17,9 @@ from appliance.domain.night import NightId
 from appliance.store import disk
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
-from appliance.store.framefiles import KINDS, REMOVED, empty, file_name, names_in, night_folders, relative_name, row_from_note
+from appliance.store.framefiles import empty, file_name, row_from_note
 from appliance.store.models import FrameRow, NightRow
+from appliance.store.nightfiles import KINDS, REMOVED, names_in, night_folders, relative_name
 
 log = logging.getLogger(__name__)
 

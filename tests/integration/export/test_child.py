@@ -187,7 +187,7 @@ def test_started_as_the_service_does_it_gives_way_to_everybody(sky: Sky) -> None
         lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
     high_water_kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     print(f"memory of the child: {high_water_kib} KiB")
-    assert high_water_kib < 150_000
+    assert high_water_kib < 40_000
 
 
 @pytest.mark.needs("setpriv", "ionice")
