@@ -107,7 +107,7 @@ class Report:
     def complain(self, name: str, ending: words.Ending) -> None:
         """Raise the issue of an ending, if there is something that a person can do."""
         if ending.advice:
-            severity = Severity.WARNING if ending.job is JobState.DONE else Severity.ERROR
+            severity = Severity.ERROR if ending.job is JobState.FAILED else Severity.WARNING
             self._board.raise_issue(STICK, severity, f"USB stick {name}: {ending.sentence}", ending.advice)
             self._clear_at_s = self._clock.monotonic() + ISSUE_S
 

@@ -214,7 +214,8 @@ class ExportService(Generic[VolumeT]):
         allowed = {ExportKind.PICTURES: export.pictures, ExportKind.PRODUCTS: export.products, ExportKind.FILMS: export.films}
         kinds = request.kinds or tuple(kind for kind, is_on in allowed.items() if is_on)
         if request.is_automatic and not self._is_wanted(stick):
-            self._jobs.finish(job.id, JobState.STOPPED, NOT_WANTED)
+            if not self._may_be_looked_at(stick):
+                self._jobs.finish(job.id, JobState.STOPPED, NOT_WANTED)
             return False
         if not kinds:
             self._jobs.finish(job.id, JobState.FAILED, NO_KINDS)
@@ -249,7 +250,7 @@ class ExportService(Generic[VolumeT]):
             except InputError as error:  # the list of jobs is full
                 stick.state, stick.reason, stick.is_served = StickState.FAILED, str(error), True
             return True
-        if self._settings.value.export.any_labelled_stick and not stick.is_looked_at:
+        if self._may_be_looked_at(stick):
             stick.is_looked_at = True
             self._begin(stick, lambda mount: Task(str(mount), str(self._data), "", stick.volume.fs_type, (), is_look_only=True))
             return True
@@ -257,11 +258,10 @@ class ExportService(Generic[VolumeT]):
 
     def _let_wait(self) -> None:
         """Say of sticks that nothing was done with yet whether they will have their turn."""
-        any_labelled = self._settings.value.export.any_labelled_stick
         for stick in self._sticks.here.values():
             is_new = not stick.is_served and (self._current is None or stick is not self._current.stick)
             if is_new and stick.refusal is None:
-                has_turn = self._is_wanted(stick) or (any_labelled and not stick.is_looked_at)
+                has_turn = self._is_wanted(stick) or self._may_be_looked_at(stick)
                 stick.state, stick.reason = (StickState.BUSY, WAITS) if has_turn else (StickState.OFFERED, OFFERED)
 
     def _is_wanted(self, stick: Plugged[VolumeT]) -> bool:
@@ -269,6 +269,10 @@ class ExportService(Generic[VolumeT]):
         if stick.fs_id in self._confirmed:
             return True
         return self._settings.value.export.any_labelled_stick and (policy.is_labelled(stick.volume) or stick.has_request)
+
+    def _may_be_looked_at(self, stick: Plugged[VolumeT]) -> bool:
+        """Return whether it is still to be found out if a stick holds a request."""
+        return self._settings.value.export.any_labelled_stick and not stick.is_looked_at
 
     def _begin(self, stick: Plugged[VolumeT], make_task: Callable[[Path], Task] | None) -> None:
         """Begin to work on a stick."""
@@ -324,10 +328,10 @@ class ExportService(Generic[VolumeT]):
         ending = _ending(finished)
         if ending is None:  # it was let go
             stick.state, stick.reason, stick.is_served = StickState.DONE, "", True
-        elif current.is_look and ending.stick is not StickState.FAILED:
+        elif current.is_look and ending.job is not JobState.FAILED:
             stick.has_request = finished.looked is not None and finished.looked.has_request
         else:
-            stick.state, stick.reason, stick.is_served = ending.stick, ending.sentence, True
+            stick.state, stick.reason, stick.is_served = ending.stick, ending.reason, True
             if current.is_look:
                 self._report.complain(_name(stick), ending)
             else:

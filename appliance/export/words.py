@@ -27,6 +27,11 @@ class Ending:
     advice: str = ""
     """What to do; where there is something, it becomes an issue."""
 
+    @property
+    def reason(self) -> str:
+        """What is told beside the stick."""
+        return f"{self.sentence} {self.advice}".strip()
+
 
 def ending(ended: Ended) -> Ending:
     """Return what a child's end means."""
@@ -40,12 +45,12 @@ def ending(ended: Ended) -> Ending:
             sentence = f"The stick is full: {copied}, the newest nights first; a twentieth of it is kept free."
             return _failed(sentence, "Take a larger stick, or remove old nights from its folder nightjar.")
         case Outcome.READ_ONLY:
-            return _failed(
+            return _refused(
                 "The stick can only be read.",
                 "Look for a switch on it. A stick that refuses writing by itself is worn out, or a computer must check it.",
             )
         case Outcome.NOT_WRITABLE:
-            return _failed(
+            return _refused(
                 "This appliance may not write to the stick.",
                 "Format it as exFAT, or make a folder nightjar of mode 1777 on it: sudo mkdir -m 1777 nightjar.",
             )
@@ -109,6 +114,10 @@ def _done(ended: Ended, copied: str) -> Ending:
         return Ending(JobState.DONE, StickState.DONE, "Everything was on the stick already.")
     advice = [_FORMAT] * bool(ended.too_large) + ["Rename these folders on the stick."] * bool(ended.in_the_way)
     return Ending(JobState.DONE, StickState.DONE, " ".join([f"{copied}.", *problems]), " ".join(advice))
+
+
+def _refused(sentence: str, advice: str) -> Ending:
+    return Ending(JobState.FAILED, StickState.REFUSED, sentence, advice)
 
 
 def _failed(sentence: str, advice: str) -> Ending:

@@ -204,6 +204,8 @@ class Work(Generic[VolumeT]):
         except MachineError as error:
             if self._mount_error:
                 return self._finished(is_safe=True)
+            if self._is_unmounted():  # somebody else did, or it has gone
+                return self._finished(is_safe=True)
             if not is_last and self._now() - self._began_at < PATIENCE_S:
                 self._again_at = self._now() + AGAIN_S
                 return None
@@ -218,6 +220,14 @@ class Work(Generic[VolumeT]):
             except MachineError as error:  # not every drive can; unmounted it is safe to remove all the same
                 log.info("a stick was not switched off: %s: %s", self.volume.object_path, error)
         return self._finished(is_safe=True)
+
+    def _is_unmounted(self) -> bool:
+        """Return whether the stick is known to be mounted no longer."""
+        try:
+            volumes = self._drives.volumes()
+        except MachineError:
+            return False
+        return not any(volume.mount_points for volume in volumes if volume.object_path == self.volume.object_path)
 
     def _finished(self, *, is_safe: bool) -> Finished:
         return Finished(self._ended, self.looked, self._mount_error, self._is_hung, is_safe, self._is_off)

@@ -125,7 +125,8 @@ class TestWhoIsFilled:
         bench.run(4)
         bench.child.say(Ended(Outcome.BAD_REQUEST, "nightjar-export.toml is not TOML."))
         bench.run(20)
-        assert (bench.stick.state, bench.stick.reason) == (StickState.FAILED, "nightjar-export.toml is not TOML.")
+        assert bench.stick.state is StickState.FAILED
+        assert bench.stick.reason.startswith("nightjar-export.toml is not TOML. Correct")
         assert bench.issues == ["export.stick"]
         assert len(bench.child.tasks) == 1
 
@@ -356,6 +357,22 @@ class TestPulled:
         bench.run(10)
         assert bench.job.state is JobState.WAITING
 
+    def test_one_that_only_its_request_speaks_for_is_looked_at_again_and_goes_on(self, bench: Bench) -> None:
+        bench.set(any_labelled_stick=True)
+        bench.drives.plug()
+        bench.run(4)
+        bench.child.finish(has_request=True)
+        bench.run()
+        assert bench.job.state is JobState.RUNNING
+        bench.drives.pull()
+        bench.run()
+        bench.drives.plug()
+        bench.run()
+        assert bench.child.tasks[-1].is_look_only
+        bench.child.finish(has_request=True)
+        bench.run()
+        assert (len(bench.jobs.recent()), bench.job.state) == (1, JobState.RUNNING)
+
     def test_another_stick_under_the_same_name_is_another_stick(self, bench: Bench) -> None:
         begin(bench)
         bench.drives.pull()
@@ -408,12 +425,15 @@ class TestBadSticks:
         bench.run(20)
         assert bench.job.state is JobState.FAILED
         assert words in bench.job.message
-        assert (bench.stick.state, bench.stick.is_safe_to_remove) == (StickState.FAILED, True)
+        is_refused = outcome in {Outcome.READ_ONLY, Outcome.NOT_WRITABLE}
+        assert bench.stick.state is (StickState.REFUSED if is_refused else StickState.FAILED)
+        assert bench.stick.is_safe_to_remove
         assert bench.drives.done() == ["mount", "unmount", "power_off"]
         (issue,) = bench.board.issues
         assert issue.key == "export.stick"
         assert "HOLIDAY" in issue.title
         assert issue.advice
+        assert issue.advice in bench.stick.reason
 
     def test_an_issue_goes_with_the_next_export_or_after_a_day(self, bench: Bench) -> None:
         begin(bench)
@@ -484,6 +504,14 @@ class TestBadSticks:
         assert not bench.stick.is_safe_to_remove
         assert "switch the appliance off" in bench.stick.reason
         assert "power_off" not in bench.drives.done()
+
+    def test_a_stick_that_somebody_else_unmounted_is_safe_to_remove(self, bench: Bench) -> None:
+        begin(bench)
+        bench.drives.errors["unmount"] = [MachineError("not mounted")]
+        bench.drives.here = [FakeVolume()]
+        bench.child.finish()
+        bench.run(20)
+        assert (bench.stick.state, bench.stick.is_safe_to_remove) == (StickState.DONE, True)
 
     def test_a_drive_that_cannot_be_switched_off_is_safe_unmounted(self, bench: Bench) -> None:
         bench.drives.errors["power_off"] = [MachineError("not supported")]

@@ -16,8 +16,10 @@ def test_every_outcome_is_told_and_every_failure_with_advice(outcome: Outcome) -
     if outcome in {Outcome.DONE, Outcome.STOPPED}:
         assert (ending.stick, ending.advice) == (StickState.DONE, "")
     else:
-        assert (ending.job, ending.stick) == (JobState.FAILED, StickState.FAILED)
+        is_refused = outcome in {Outcome.READ_ONLY, Outcome.NOT_WRITABLE}
+        assert (ending.job, ending.stick) == (JobState.FAILED, StickState.REFUSED if is_refused else StickState.FAILED)
         assert ending.advice.endswith(".")
+        assert ending.reason == f"{ending.sentence} {ending.advice}"
 
 
 def test_an_ext4_stick_that_may_not_be_written_is_met_with_both_ways_out() -> None:
