@@ -21,9 +21,7 @@ def judge_heat(reading: Reading) -> Verdict:
         return Finding(
             Severity.ERROR, f"The processor is very hot: {degrees:.0f} °C", f"It may switch itself off any moment. {_ADVICE}"
         )
-    return Finding(
-        Severity.WARNING, f"The processor is hot: {degrees:.0f} °C", f"It works slower to protect itself, and ages. {_ADVICE}"
-    )
+    return Finding(Severity.WARNING, f"The processor is hot: {degrees:.0f} °C", f"It slows down to protect itself. {_ADVICE}")
 
 
 def judge_slowness(reading: Reading) -> Verdict:

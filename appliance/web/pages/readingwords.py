@@ -26,13 +26,13 @@ def told(reading: Reading) -> tuple[Detail, ...]:
     memory, disk = reading.memory, reading.disk
     return (
         Detail("temperature", "Processor", _number(reading.temperature_c, 1, "°C")),
+        Detail("load", "Load", _load(reading)),
+        Detail("memory", "Memory free", _share(memory.available_bytes, memory.total_bytes)),
+        Detail("disk", "Disk free", _share(disk.free_bytes, disk.total_bytes)),
         Detail(
             "supply", "Power supply", _state(reading.now.under_voltage, reading.since_start.under_voltage, "good", "too weak")
         ),
         Detail("speed", "Speed of the processor", _speed(reading)),
-        Detail("load", "Load", _load(reading)),
-        Detail("memory", "Memory free", _share(memory.available_bytes, memory.total_bytes)),
-        Detail("disk", "Disk free", _share(disk.free_bytes, disk.total_bytes)),
         Detail("device", "Disk", _disk(disk)),
         Detail("wear", "Life of the card used", _wear(disk)),
         Detail("errors", "File system errors", _number(disk.file_system_errors)),
