@@ -60,5 +60,6 @@ def _listening(number: int) -> socket.socket:
     except OSError as error:
         raise StartError(f"descriptor {number} was handed over and is no socket: {error.strerror}") from error
     if found.family not in (socket.AF_INET, socket.AF_INET6) or found.type != socket.SOCK_STREAM or not is_listening:
+        found.close()
         raise StartError(f"descriptor {number} was handed over and does not listen for TCP connections")
     return found
