@@ -10,7 +10,19 @@ from appliance.web.routes import route
 from appliance.web.visit import Visit
 
 FOLDER = Path(__file__).parents[2] / "manual"
-ORDER = ("first-steps", "live", "gallery", "usb", "settings", "system", "machine", "accounts", "security", "privileges")
+ORDER = (
+    "first-steps",
+    "live",
+    "gallery",
+    "usb",
+    "settings",
+    "system",
+    "machine",
+    "sensors",
+    "accounts",
+    "security",
+    "privileges",
+)
 
 
 def _read() -> dict[str, Chapter]:
