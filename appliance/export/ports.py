@@ -71,7 +71,7 @@ class Volume(Protocol):
 class Changes(Protocol):
     """Tells that drives came, went or changed."""
 
-    def take(self, timeout_s: float) -> object | None:
+    def take(self, timeout_s: float, /) -> object | None:
         """Return a change, or None after a time without one."""
         ...
 
@@ -90,15 +90,15 @@ class Drives(Protocol[VolumeT]):
         """Return every volume."""
         ...
 
-    def mount(self, volume: VolumeT, options: tuple[str, ...]) -> Path:
+    def mount(self, volume: VolumeT, options: tuple[str, ...], /) -> Path:
         """Mount a volume and return where."""
         ...
 
-    def unmount(self, volume: VolumeT, *, force: bool = False) -> None:
+    def unmount(self, volume: VolumeT, /, *, force: bool = False) -> None:
         """Unmount a volume; by force also one that is in use."""
         ...
 
-    def power_off(self, volume: VolumeT) -> None:
+    def power_off(self, volume: VolumeT, /) -> None:
         """Switch a volume's drive off."""
         ...
 
