@@ -15,6 +15,7 @@ NightjarError
   MachineError             the machine's services (D-Bus) did not do what was asked
     UnavailableError       there is no such service here, or it does not answer: "not available on this machine: ..."
     DeniedError            the machine's rules (polkit, D-Bus policy) say no
+    ServiceError           a service refused for a reason of its own; holds the error's name
   InputError               something a person or peer sent is not usable; says what to do
 """
 
@@ -96,6 +97,14 @@ class UnavailableError(MachineError):
 
 class DeniedError(MachineError):
     """The machine's rules say no to this program."""
+
+
+class ServiceError(MachineError):
+    """A service refused for a reason of its own; `name` is the D-Bus name of its error."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class InputError(NightjarError):
