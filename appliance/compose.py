@@ -1,8 +1,10 @@
 """The wiring diagram: builds every object, names every worker, sets every limit.
 
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
-    web    -> settings revisions, camera commands;  reads latest, camera status, health board, stores
-    housekeeping -> room on the disk, backups
+    web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
+    housekeeping -> room on the disk, backups, readings of the machine
+    power  -> the machine's power, once the running frame is stored
+    export -> USB sticks, by a child process
 
 Threads that are not ours: libindi's (one a connection, in `camera/indi.py`: bytes into a mailbox, nothing else),
 waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
@@ -10,6 +12,7 @@ waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,11 +24,23 @@ from appliance.camera.indicamera import Address, IndiCamera
 from appliance.camera.port import Camera
 from appliance.camera.service import CameraService
 from appliance.domain.clock import Clock, SystemClock
-from appliance.domain.commands import CameraCommand
-from appliance.domain.errors import DiskFullError, StartError, StoreError, UnavailableError
+from appliance.domain.commands import CameraCommand, PowerCommand
+from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
+from appliance.domain.machine import Reading
+from appliance.domain.power import PowerPhase, PowerState
+from appliance.domain.stick import Stick, StickCommand
+from appliance.export.service import ExportService
+from appliance.host.clock import TimeAndDate
+from appliance.host.drives import Drives
+from appliance.host.hostname import HostName
+from appliance.host.power import Power
+from appliance.host.sensors import Sensors
+from appliance.host.systemd import Units
+from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.service import HousekeepingService
+from appliance.housekeeping.shutdown import ShutdownService
 from appliance.pipeline.service import PipelineService
 from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
@@ -34,10 +49,13 @@ from appliance.store.audit import AuditStore
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
+from appliance.store.jobs import JobStore
 from appliance.store.products import ProductStore
+from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
 from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionLimits, SessionStore
+from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -150,10 +168,18 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     commands: Mailbox[CameraCommand] = Mailbox("camera commands", COMMANDS_WAITING)
     measured: Published[Measurement | None] = Published(None)
     status: Published[CameraStatus] = Published(CameraStatus("starting"))
+    developed: Published[int] = Published(0)
+    orders: Mailbox[PowerCommand] = Mailbox("power commands", COMMANDS_WAITING)
+    power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+    readings: Published[Reading | None] = Published(None)
+    sticks: Published[tuple[Stick, ...]] = Published(())
+    stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", COMMANDS_WAITING)
 
     # what is on disk
     frame_store, products = FrameStore(database, folder), ProductStore(folder)
     latest: Published[StoredFrame | None] = Published(frame_store.latest())
+    stick_store, jobs = StickStore(database, true_clock), JobStore(database, true_clock)
+    reading_store = ReadingStore(database)
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
         sessions=SessionStore(database, true_clock, lambda: _session_limits(settings.value)),
@@ -168,9 +194,13 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     vault.open()
     gate = Gate(stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
+    device_id = around.device_id(folder)
     certificates = CertificateKeeper(folder, true_clock, board, around.issuer(folder, true_clock))
 
-    drivers = around.drivers(settings.value, _restart_indi)
+    # the machine
+    bus = around.bus
+    drivers = around.drivers(settings.value, Units(bus).restart_indi)
+    machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
 
     def make_camera(now: Settings) -> Camera:
         def address() -> Address:
@@ -202,6 +232,16 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     latest=latest,
                     camera=status,
                     camera_commands=commands,
+                    power=orders,
+                    power_state=power_state,
+                    time_and_date=TimeAndDate(bus),
+                    host_name=HostName(bus),
+                    readings=readings,
+                    reading_store=reading_store,
+                    sticks=sticks,
+                    stick_store=stick_store,
+                    stick_commands=stick_commands,
+                    jobs=jobs,
                     listen=around.listen,
                     used_memory_bytes=used_memory_bytes,
                 )
@@ -217,6 +257,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                 products=products,
                 measured=measured,
                 latest=latest,
+                developed=developed,
                 board=board,
                 clock=clock,
                 beat=beat,
@@ -240,14 +281,49 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         ),
         WorkerSpec(
             "housekeeping",
-            lambda beat: HousekeepingService(settings, folder, database, frame_store, stored.audit, board, clock, beat),
+            lambda beat: HousekeepingService(settings, folder, database, frame_store, stored.audit, board, clock, machine, beat),
             "Housekeeping",
+        ),
+        WorkerSpec(
+            "power",
+            lambda beat: ShutdownService(
+                power=Power(bus),
+                commands=orders,
+                state=power_state,
+                camera=status,
+                camera_commands=commands,
+                frames=frames,
+                developed=developed,
+                board=board,
+                clock=true_clock,
+                beat=beat,
+            ),
+            "Switching off and restarting from the panel",
+        ),
+        WorkerSpec(
+            "export",
+            lambda beat: ExportService(
+                drives=Drives(bus),
+                sticks=stick_store,
+                jobs=jobs,
+                audit=stored.audit,
+                settings=settings,
+                commands=stick_commands,
+                published=sticks,
+                data=folder.root,
+                device_name=socket.gethostname,
+                device_id=device_id,
+                board=board,
+                clock=true_clock,
+                beat=beat,
+            ),
+            "Copying to USB sticks",
         ),
     ]
 
     supervisor = Supervisor(
         workers,
-        lambda: (frames.health, commands.health),
+        lambda: (frames.health, commands.health, orders.health, stick_commands.health),
         board,
         Notifier(),
         memory_limit_bytes=_memory_limit(),
@@ -257,10 +333,6 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         return supervisor.run()
     finally:
         drivers.close()
-
-
-def _restart_indi() -> None:
-    raise UnavailableError("not available on this machine: systemd's restart of nightjar-indi.service")
 
 
 def _session_limits(settings: Settings) -> SessionLimits:

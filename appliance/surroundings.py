@@ -1,7 +1,8 @@
 """What differs between a computer of yours (`--development`) and the appliance: the one place that asks which of the two it is.
 
-Development   binds a port itself, INDI server as a child, certificates by this process, setup code on stdout
-Device        sockets from systemd, INDI server and certificates by other users, nothing on stdout
+Development   binds a port itself, INDI server as a child, certificates by this process, setup code on stdout,
+              this computer's services left alone
+Device        sockets from systemd, INDI server and certificates by other users, nothing on stdout, the system's D-Bus
 """
 
 import logging
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from appliance.domain.clock import VARIABLE, Clock, SystemClock, clock_from, pin_environment
 from appliance.domain.errors import SecurityError, StartError
+from appliance.host.bus import Bus
 from appliance.host.driverhost import ChildDriverHost, DriverHost
 from appliance.host.fifo import FifoDriverHost
 from appliance.security.tokens import device_id_of, new_device_id
@@ -32,6 +34,8 @@ SOCKETS = "nightjar"
 PORT, PLAIN_PORT = 443, 80
 """Of the appliance: what of HTTP comes in on the second is told the way to the first."""
 MACHINE_ID = Path("/etc/machine-id")
+BUS_VARIABLE = "DBUS_SYSTEM_BUS_ADDRESS"
+_NO_BUS = "unix:path=/nonexistent/bus"
 DEVELOPMENT_HOST, DEVELOPMENT_PORT = "127.0.0.1", 8443
 _SKY_SIMULATOR = "nightjar-sky"
 _SIMULATORS = {"sky": _SKY_SIMULATOR, "ccd": "indi_simulator_ccd"}
@@ -44,6 +48,8 @@ class Surroundings(Protocol):
     clock: Clock
     """The sky's time."""
     listen: Listen
+    bus: Bus
+    """To the machine's services."""
 
     def device_id(self, folder: DataFolder) -> str:
         """Return this device's id, 8 Crockford characters; raises StartError."""
@@ -85,6 +91,10 @@ class Development:
         self._driver = _driver_program(camera or "sky")
         self._listener = _bind(host or DEVELOPMENT_HOST, DEVELOPMENT_PORT if port is None else port)
         self.listen = Listen(sockets=(self._listener,))
+        self.bus = Bus(
+            os.environ.get(BUS_VARIABLE) or _NO_BUS,
+            none_because=f"development leaves this computer's services alone, unless {BUS_VARIABLE} names a bus",
+        )
 
     def device_id(self, folder: DataFolder) -> str:
         """Return the id that was made at the first start."""
@@ -135,6 +145,7 @@ class Device:
         self._runtime = Path(runtime)
         self._drivers = () if camera is None else (_SIMULATORS.get(camera, camera),)
         self.listen = sort_sockets(take_sockets(SOCKETS))
+        self.bus = Bus()
 
     def device_id(self, folder: DataFolder) -> str:  # noqa: ARG002 - others than the panel must find it, too
         """Return the id that belongs to this machine's, which is not shown itself."""

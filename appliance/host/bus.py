@@ -76,10 +76,12 @@ class Bus:
     ----------
     address : str, optional
         D-Bus address (`unix:path=…`); without it DBUS_SYSTEM_BUS_ADDRESS, or the machine's own.
+    none_because : str
+        What people are told where nothing listens at that address.
     """
 
-    def __init__(self, address: str | None = None) -> None:
-        self._address = address
+    def __init__(self, address: str | None = None, *, none_because: str = "there is no system bus") -> None:
+        self._address, self._none_because = address, none_because
 
     def call(
         self,
@@ -170,7 +172,7 @@ class Bus:
         except DBusErrorResponse as error:
             raise _translated(service, error) from error
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise UnavailableError(f"not available on this machine: {name_of(service)} (there is no system bus)") from error
+            raise UnavailableError(f"not available on this machine: {name_of(service)} ({self._none_because})") from error
         except OSError as error:
             raise UnavailableError(
                 f"not available on this machine: {name_of(service)} (the system bus was lost: {error.strerror})"
