@@ -9,14 +9,17 @@ from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.frame import CameraStatus, StoredFrame
 from appliance.domain.machine import Reading
 from appliance.domain.power import PowerState
+from appliance.domain.stick import Stick, StickCommand
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
+from appliance.store.jobs import JobStore
 from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionStore
+from appliance.store.sticks import StickStore
 from appliance.store.tokens import TokenStore
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
@@ -66,6 +69,10 @@ class WebParts:
     host_name: HostName
     readings: Published[Reading | None]
     reading_store: ReadingStore
+    sticks: Published[tuple[Stick, ...]]
+    stick_store: StickStore
+    stick_commands: Mailbox[StickCommand]
+    jobs: JobStore
     listen: Listen
     used_memory_bytes: Callable[[], int]
     """Resident memory of this process."""

@@ -29,11 +29,13 @@ from appliance.store.audit import AuditStore
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
+from appliance.store.jobs import JobStore
 from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
 from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionStore
+from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -189,6 +191,10 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             host_name=FakeHostName(),
             readings=readings,
             reading_store=ReadingStore(database),
+            sticks=Published(()),
+            stick_store=StickStore(database, clock),
+            stick_commands=Mailbox("stick commands", 8),
+            jobs=JobStore(database, clock),
             listen=listen,
             used_memory_bytes=lambda: 123_456_789,
         )
