@@ -1,0 +1,220 @@
+"""The guest while it runs: started, asked, given sticks, ended."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.integration.guest.product import initrd_with, pack
+from tests.integration.guest.qmp import Monitor
+from tests.integration.guest.recipe import Base
+
+BOOT_S = 420.0
+"""It takes 40 s on an idle machine of two cores; others may want those, too."""
+PATIENCE_S = 150.0
+DATA_MIB = 1024
+PORTS = 15
+"""Of the USB controller."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+def wait_for(condition: Callable[[], object], what: str, limit_s: float = PATIENCE_S, pause_s: float = 0.5) -> Any:  # noqa: ANN401
+    """Return the first true answer."""
+    until = time.monotonic() + limit_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > until:
+            raise AssertionError(f"waited {limit_s:.0f} s for {what}; last: {answer!r}")
+        time.sleep(pause_s)
+
+
+class Guest:
+    """A small Debian with the program in it; root's hand in it is `agent.py`."""
+
+    def __init__(self, base: Base, folder: Path) -> None:
+        self.folder = folder
+        self.console, self.journal = folder / "console.txt", folder / "journal.txt"
+        self.data = folder / "data.img"
+        self._sticks = 0
+        (folder / "initrd.img").write_bytes(initrd_with(base.initrd, pack(base.python)))
+        subprocess.run(
+            ["mkfs.ext4", "-q", "-E", "root_owner=0:0", str(self.data), f"{DATA_MIB}M"], check=True, capture_output=True, timeout=120
+        )
+        self.port, self.plain_port = _free_ports()
+        self._command = self._make_command(base)
+        self._lock = threading.Lock()
+
+    def _make_command(self, base: Base) -> list[str]:
+        def disk(path: Path, *, is_read_only: bool) -> list[str]:
+            return ["-drive", f"if=virtio,format=raw,file={path},readonly={'on' if is_read_only else 'off'},cache=unsafe"]
+
+        net = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:443,hostfwd=tcp:127.0.0.1:{self.plain_port}-:80"
+        kernel = "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
+        return [
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+            "-M", "q35,smm=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1280",
+            "-kernel", str(base.kernel), "-initrd", str(self.folder / "initrd.img"), "-append", kernel,
+            *disk(base.system, is_read_only=True), *disk(base.wheels, is_read_only=True), *disk(self.data, is_read_only=False),
+            "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-serial", f"file:{self.console}",
+            "-device", "virtio-serial-pci", "-chardev", f"file,id=journal,path={self.journal}", "-device", "virtconsole,chardev=journal",
+            "-chardev", f"socket,id=agent,path={self.folder / 'agent'},server=on,wait=off",
+            "-device", "virtserialport,chardev=agent,name=nightjar-test",
+            "-device", "virtio-rng-pci", "-device", f"qemu-xhci,id=xhci,p2={PORTS},p3={PORTS}",
+            "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off",
+            "-action", "reboot=shutdown,panic=exit-failure", "-device", "pvpanic",
+        ]  # fmt: skip
+
+    def __enter__(self) -> Self:
+        began_s = time.monotonic()
+        with (self.folder / "qemu.txt").open("wb") as said:
+            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")
+        try:
+            self.monitor = Monitor(self.folder / "qmp", 60)
+            self._agent = socket.socket(socket.AF_UNIX)
+            self._agent.connect(str(self.folder / "agent"))
+            self._agent.settimeout(1.0)
+            self._inbox = b""
+            self._line(BOOT_S)
+        except BaseException:
+            self._end()
+            print(self.told())
+            raise
+        self.booted_s = time.monotonic() - began_s
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(30)
+
+    def told(self) -> str:
+        """Return the end of what console, journal and QEMU say."""
+        named = {"QEMU": self.folder / "qemu.txt", "journal": self.journal, "console": self.console}
+        texts = {name: path.read_text(errors="replace") if path.exists() else "" for name, path in named.items()}
+        return "\n".join(f"--- {name}\n{text[-12000:]}" for name, text in texts.items() if text)
+
+    def run(self, *command: str, stdin: bytes = b"", timeout_s: float = PATIENCE_S) -> Ended:
+        """Run a command as root in the guest."""
+        asked = {"command": command, "stdin": base64.b64encode(stdin).decode(), "timeout_s": timeout_s}
+        answer = self._ask(asked, timeout_s)
+        return Ended(answer["code"], answer["out"], answer["err"])
+
+    def must(self, *command: str, stdin: bytes = b"", timeout_s: float = PATIENCE_S) -> str:
+        """Run a command that must succeed, and return what it says."""
+        ended = self.run(*command, stdin=stdin, timeout_s=timeout_s)
+        assert ended.code == 0, f"{' '.join(command)}: {ended.code}: {ended.out}{ended.err}"
+        return ended.out
+
+    def shell(self, script: str, timeout_s: float = PATIENCE_S) -> str:
+        """Run a script of sh that must succeed."""
+        return self.must("/bin/sh", "-euc", script, timeout_s=timeout_s)
+
+    def python(self, text: str, given: object = None, timeout_s: float = PATIENCE_S, via: str = "") -> Any:  # noqa: ANN401
+        """Run a piece of Python and return what it calls `answer`.
+
+        Parameters
+        ----------
+        text : str
+        given : object
+            What it gets under this name.
+        timeout_s : float
+        via : str
+            Socket of the probe that runs it; by default it is root.
+        """
+        answer = self._ask({"python": text, "given": given, "timeout_s": timeout_s, "via": via}, timeout_s)
+        assert answer["code"] == 0, answer["err"]
+        return json.loads(answer["out"])
+
+    def _ask(self, asked: dict[str, object], timeout_s: float) -> dict[str, Any]:
+        with self._lock:
+            self._agent.sendall(json.dumps(asked).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(self._line(timeout_s + PATIENCE_S))
+        return answer
+
+    def _line(self, limit_s: float) -> bytes:
+        until = time.monotonic() + limit_s
+        while b"\n" not in self._inbox:
+            if self.process.poll() is not None:
+                raise AssertionError(f"QEMU ended with {self.process.returncode}")
+            if time.monotonic() > until:
+                raise AssertionError(f"the guest says nothing for {limit_s:.0f} s")
+            try:
+                piece = self._agent.recv(1 << 16)
+            except TimeoutError:
+                continue
+            if not piece:
+                time.sleep(0.2)
+            self._inbox += piece
+        line, _, self._inbox = self._inbox.partition(b"\n")
+        return line
+
+    def properties(self, unit: str, *names: str) -> dict[str, str]:
+        """Return what systemd says of a unit."""
+        said = self.must("systemctl", "show", unit, f"--property={','.join(names)}")
+        return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+    # Sticks
+
+    def plug(self, image: Path, *, is_removable: bool = True, is_read_only: bool = False) -> str:
+        """Plug in a USB stick and return its name."""
+        self._sticks += 1
+        name = f"stick{self._sticks}"
+        file = {"driver": "file", "filename": str(image), "read-only": is_read_only, "auto-read-only": False}
+        node = {"driver": "raw", "node-name": name, "file": file, "read-only": is_read_only}
+        self.monitor.run("blockdev-add", **node)
+        self.monitor.run(
+            "device_add", driver="usb-storage", id=name, drive=name, bus="xhci.0", removable=is_removable, serial=f"NJ{self._sticks:06}"
+        )
+        return name
+
+    def pull(self, name: str) -> None:
+        """Pull a stick out, without a word before."""
+        after = len(self.monitor.events)
+        self.monitor.run("device_del", id=name)
+        self.monitor.wait_for_event("DEVICE_DELETED", after=after, device=name)
+        wait_for(lambda: self._is_let_go(name), f"QEMU to let go of {name}", 60, 0.1)
+
+    def _is_let_go(self, name: str) -> bool:
+        try:
+            self.monitor.run("blockdev-del", node_name=name)
+        except RuntimeError as error:
+            if "in use" in str(error):
+                return False
+            raise
+        return True
+
+
+def _free_ports(count: int = 2) -> Sequence[int]:
+    """Return ports of the loopback interface that nobody listens on."""
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+def is_slow() -> bool:
+    """Return whether others use this machine, too, for a word beside figures."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1)
