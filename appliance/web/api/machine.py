@@ -1,56 +1,19 @@
 """The machine for programs: its clock, its name, its power."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
 
 from appliance.domain.access import Access, Scope
 from appliance.domain.commands import PowerCommand, PowerOff, Reboot
 from appliance.domain.errors import InputError
 from appliance.domain.power import PowerPhase
 from appliance.web.answers import Answer, Json
-from appliance.web.api.views import CommandView
+from appliance.web.api.views import CommandView, MachineView, PowerView, TimeView
 from appliance.web.machine import MachineKeeper
 from appliance.web.machineacts import change_name, change_network_time, change_time, change_zone, order
 from appliance.web.machineforms import MOMENT_PATTERN, NAME_PATTERN, moment_of_text, name_of, zone_of
 from appliance.web.parts import WebParts
 from appliance.web.routes import Style, route
 from appliance.web.visit import Visit
-
-
-@dataclass(frozen=True, slots=True)
-class PowerView:
-    """What becomes of an order to restart or to switch off."""
-
-    phase: str
-    """running, storing or going."""
-    action: str | None
-    """restart or off; null while somebody else has asked the machine to go, or nobody has."""
-    message: str
-    unavailable: str
-    """Why this machine takes no orders; empty where it does."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeView:
-    """How the machine keeps its time."""
-
-    zone: str
-    network_time: bool
-    synchronised: bool
-    can_network_time: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MachineView:
-    """The machine below the program."""
-
-    now: datetime
-    host_name: str | None
-    time: TimeView | None
-    power: PowerView
-    unavailable: tuple[str, ...]
-    """Why something is null."""
 
 
 def power_view(parts: WebParts) -> PowerView:

@@ -188,6 +188,41 @@ class CommandView:
     accepted: str
 
 
+@dataclass(frozen=True, slots=True)
+class PowerView:
+    """What becomes of an order to restart or to switch off."""
+
+    phase: str
+    """running, storing or going."""
+    action: str | None
+    """restart or off; null while somebody else has asked the machine to go, or nobody has."""
+    message: str
+    unavailable: str
+    """Why this machine takes no orders; empty where it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeView:
+    """How the machine keeps its time."""
+
+    zone: str
+    network_time: bool
+    synchronised: bool
+    can_network_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """The machine below the program."""
+
+    now: datetime
+    host_name: str | None
+    time: TimeView | None
+    power: PowerView
+    unavailable: tuple[str, ...]
+    """Why something is null."""
+
+
 def frame_view(frame: StoredFrame) -> FrameView:
     """Return a frame as the API tells it."""
     exposure, measured = frame.exposure, frame.measurement
