@@ -40,7 +40,7 @@ _NAMES = {
 }
 _AWAY = frozenset(
     ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Timeout", "TimedOut", "Disconnected", "NoServer", "UnknownObject",
-     "UnknownInterface", "UnknownMethod", "UnknownProperty")
+     "UnknownInterface", "UnknownMethod", "UnknownProperty", "EHOSTUNREACH")
 )  # fmt: skip
 _DENIED = frozenset(
     ("AccessDenied", "AuthFailed", "InteractiveAuthorizationRequired", "NotAuthorized", "NotAuthorizedCanObtain",
