@@ -71,7 +71,7 @@ class Panel:
         self._parts = parts
         self._templates = Templates()
         self._series = SeriesKeeper(parts.frames)
-        self._machine = MachineKeeper(parts.time_and_date, parts.host_name)
+        self._machine = MachineKeeper(parts.time_and_date, parts.host_name, parts.network, parts.updates)
         self._bottle = bottle.Bottle()
         self._bottle.default_error_handler = self._refuse_unknown
         for route in table():

@@ -7,28 +7,30 @@ from typing import Generic, TypeVar
 
 from appliance.domain.clock import Clock, SystemClock
 from appliance.domain.errors import MachineError
-from appliance.web.ports import ClockState, HostName, TimeAndDate
+from appliance.web.ports import ClockState, HostName, Network, NetworkState, SystemSlots, TimeAndDate, Updates
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 READ_EVERY_S = 10.0
+SLOTS_EVERY_S = 60.0
+"""Of what changes seldom, and costs the machine a script each time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told(Generic[T]):
+class Told(Generic[T_co]):
     """What a service of the machine said last: a value, or why there is none."""
 
-    value: T | None
+    value: T_co | None
     reason: str = ""
 
 
-class _Reading(Generic[T]):
-    """One service's state, with the moment at which it was read."""
+class _Reading(Generic[T_co]):
+    """One service's state, with the moment at which it is to be read again."""
 
-    def __init__(self, read: Callable[[], T], monotonic: Callable[[], float]) -> None:
-        self._read, self._monotonic = read, monotonic
-        self.told: Told[T] = Told(None, "not asked yet")
-        self.read_at_s = float("-inf")
+    def __init__(self, read: Callable[[], T_co], monotonic: Callable[[], float], every_s: float = READ_EVERY_S) -> None:
+        self._read, self._monotonic, self._every_s = read, monotonic, every_s
+        self.told: Told[T_co] = Told(None, "not asked yet")
+        self.due_at_s = float("-inf")
 
     def refresh(self) -> None:
         """Ask the service; no answer is told as one."""
@@ -36,7 +38,7 @@ class _Reading(Generic[T]):
             self.told = Told(self._read())
         except MachineError as error:
             self.told = Told(None, str(error))
-        self.read_at_s = self._monotonic()
+        self.due_at_s = self._monotonic() + self._every_s
 
 
 class MachineKeeper:
@@ -45,18 +47,22 @@ class MachineKeeper:
     Setting something raises MachineError where the machine does not do it, and InputError for a value that cannot be used.
     """
 
-    def __init__(self, time_and_date: TimeAndDate, host_name: HostName, clock: Clock | None = None) -> None:
+    def __init__(
+        self, time_and_date: TimeAndDate, host_name: HostName, network: Network, updates: Updates, clock: Clock | None = None
+    ) -> None:
         self._clock = clock or SystemClock()  # never the accelerated one of a simulated sky: this is about the machine's own
         self._time_and_date, self._host_name = time_and_date, host_name
         self._time = _Reading(time_and_date.state, self._clock.monotonic)
         self._name = _Reading(host_name.name, self._clock.monotonic)
-        self._readings: tuple[_Reading[ClockState] | _Reading[str], ...] = (self._time, self._name)
+        self._network = _Reading(network.state, self._clock.monotonic)
+        self._slots = _Reading(updates.state, self._clock.monotonic, SLOTS_EVERY_S)
 
     def step(self) -> None:
-        """Read the service that was not read for the longest time, if that is long enough."""
-        oldest = min(self._readings, key=lambda one: one.read_at_s)
-        if self._clock.monotonic() - oldest.read_at_s >= READ_EVERY_S:
-            oldest.refresh()
+        """Read the service that has waited longest, if its time has come."""
+        readings: tuple[_Reading[object], ...] = (self._time, self._name, self._network, self._slots)
+        first = min(readings, key=lambda one: one.due_at_s)
+        if self._clock.monotonic() >= first.due_at_s:
+            first.refresh()
 
     @property
     def now(self) -> datetime:
@@ -72,6 +78,16 @@ class MachineKeeper:
     def name(self) -> Told[str]:
         """What the machine is called."""
         return self._name.told
+
+    @property
+    def network(self) -> Told[NetworkState]:
+        """How the machine is connected."""
+        return self._network.told
+
+    @property
+    def slots(self) -> Told[SystemSlots]:
+        """What the machine can start from."""
+        return self._slots.told
 
     def set_time(self, when: datetime) -> None:
         """Set the machine's clock; network time is off from then on."""

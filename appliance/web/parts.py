@@ -26,7 +26,7 @@ from appliance.supervisor.health import HealthBoard
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.people import People
-from appliance.web.ports import HostName, TimeAndDate
+from appliance.web.ports import HostName, Network, TimeAndDate, Updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class WebParts:
     power_state: Published[PowerState]
     time_and_date: TimeAndDate
     host_name: HostName
+    network: Network
+    updates: Updates
     readings: Published[Reading | None]
     reading_store: ReadingStore
     sticks: Published[tuple[Stick, ...]]

@@ -4,6 +4,7 @@ Every method may raise UnavailableError where the machine has no such service, D
 MachineError for everything else that went wrong.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -61,4 +62,121 @@ class HostName(Protocol):
 
     def set_name(self, name: str, /) -> None:
         """Give another name; InputError for one that cannot be used."""
+        ...
+
+
+class Link(Protocol):
+    """A network card."""
+
+    @property
+    def name(self) -> str:
+        """For instance `eth0`."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """`cable` or `Wi-Fi`."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """In words for people."""
+        ...
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it carries the network."""
+        ...
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """With their prefix: `192.168.1.20/24`."""
+        ...
+
+    @property
+    def hardware_address(self) -> str:
+        """By which a router knows it."""
+        ...
+
+    @property
+    def speed_mbit_s(self) -> int:
+        """0 where it is not known."""
+        ...
+
+    @property
+    def wifi_name(self) -> str:
+        """The name of the Wi-Fi network; somebody else's words."""
+        ...
+
+    @property
+    def signal_percent(self) -> int | None:
+        """How well the access point is heard."""
+        ...
+
+
+class NetworkState(Protocol):
+    """How the machine is connected."""
+
+    @property
+    def internet(self) -> str:
+        """Whether the internet is reached, in words for people."""
+        ...
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The network cards."""
+        ...
+
+
+class Network(Protocol):
+    """The machine's connections (NetworkManager)."""
+
+    def state(self) -> NetworkState:
+        """Ask how the machine is connected."""
+        ...
+
+
+class Slot(Protocol):
+    """One of the halves of the card that the system can start from."""
+
+    @property
+    def name(self) -> str:
+        """As the boot loader calls it."""
+        ...
+
+    @property
+    def is_booted(self) -> bool:
+        """Whether the machine runs from it."""
+        ...
+
+    @property
+    def is_good(self) -> bool | None:
+        """Whether it has proved itself; None where nobody says."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Of the release in it; empty where it did not come by an update."""
+        ...
+
+
+class SystemSlots(Protocol):
+    """What the machine can start from."""
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """The halves."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """`idle`, or what the updater is at."""
+        ...
+
+
+class Updates(Protocol):
+    """The machine's updater (RAUC)."""
+
+    def state(self) -> SystemSlots:
+        """Ask for the slots, and for what the updater does."""
         ...

@@ -65,3 +65,72 @@ class FakeHostName:
         if self.error is not None:
             raise self.error
         self.now = name
+
+
+@dataclass(frozen=True)
+class FakeLink:
+    """A card of the made-up machine."""
+
+    name: str = "eth0"
+    kind: str = "cable"
+    state: str = "connected"
+    is_connected: bool = True
+    addresses: tuple[str, ...] = ("192.0.2.20/24", "2001:db8::20/64")
+    hardware_address: str = "02:00:00:00:00:01"
+    speed_mbit_s: int = 1000
+    wifi_name: str = ""
+    signal_percent: int | None = None
+
+
+@dataclass(frozen=True)
+class FakeNetworkState:
+    """How the made-up machine is connected."""
+
+    internet: str = "reached"
+    links: tuple[FakeLink, ...] = (FakeLink(),)
+
+
+@dataclass
+class FakeNetwork:
+    """Connections that lead nowhere."""
+
+    now: FakeNetworkState = field(default_factory=FakeNetworkState)
+    error: MachineError | None = None
+
+    def state(self) -> FakeNetworkState:
+        if self.error is not None:
+            raise self.error
+        return self.now
+
+
+@dataclass(frozen=True)
+class FakeSlot:
+    """Half of a card."""
+
+    name: str
+    is_booted: bool = False
+    is_good: bool | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class FakeSlots:
+    """A card."""
+
+    slots: tuple[FakeSlot, ...] = (FakeSlot("A", is_booted=True, is_good=True, version="1.2.0"), FakeSlot("B", is_good=False))
+    operation: str = "idle"
+
+
+@dataclass
+class FakeUpdates:
+    """An updater that updates nothing."""
+
+    now: FakeSlots = field(default_factory=FakeSlots)
+    error: MachineError | None = None
+    asked: int = 0
+
+    def state(self) -> FakeSlots:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return self.now

@@ -16,7 +16,17 @@ from appliance.domain.power import PowerPhase, PowerState
 from appliance.web.app import Panel
 from appliance.web.machine import MachineKeeper
 from appliance.web.machineforms import moment_of_form, moment_of_text, name_of, zone_of, zones
-from tests.unit.web.machinery import FakeClockState, FakeHostName, FakeTimeAndDate
+from tests.unit.web.machinery import (
+    FakeClockState,
+    FakeHostName,
+    FakeLink,
+    FakeNetwork,
+    FakeNetworkState,
+    FakeSlot,
+    FakeSlots,
+    FakeTimeAndDate,
+    FakeUpdates,
+)
 from tests.unit.web.world import Caller, World, callers
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -29,7 +39,10 @@ class Bench:
         self.parts = world.parts
         assert isinstance(world.parts.time_and_date, FakeTimeAndDate)
         assert isinstance(world.parts.host_name, FakeHostName)
+        assert isinstance(world.parts.network, FakeNetwork)
+        assert isinstance(world.parts.updates, FakeUpdates)
         self.clock, self.name = world.parts.time_and_date, world.parts.host_name
+        self.network, self.updates = world.parts.network, world.parts.updates
         world.claim()
         self.panel = Panel(world.parts)
         self.read()
@@ -37,8 +50,8 @@ class Bench:
         self.admin, self.staff, self.token = found["admin"], found["staff"], found["token admin"]
 
     def read(self) -> None:
-        self.panel.step()
-        self.panel.step()
+        for _ in range(4):
+            self.panel.step()
 
     def acts(self) -> list[tuple[str, str]]:
         return [(entry.action, entry.detail) for entry in self.parts.audit.page() if entry.action not in EARLIER]
@@ -82,6 +95,43 @@ def test_an_admin_is_offered_everything(bench: Bench) -> None:
     assert '<option value="Europe/Vienna">' in page
     assert "Use UTC here too" in page
     assert 'href="/machine"' in bench.staff.get("/system").text
+
+
+def test_network_and_slots_are_shown(bench: Bench) -> None:
+    page = bench.staff.get("/machine").text
+    for words in ("Internet: reached.", "192.0.2.20/24, 2001:db8::20/64", "1000 Mbit/s", "1.2.0, proved"):
+        assert words in page
+    assert "<dt>A, running</dt>" in page
+    assert "version not known, has not proved itself" in page
+    assert "at work" not in page
+
+
+def test_a_wifi_name_is_shown_as_text_and_an_update_is_told(bench: Bench) -> None:
+    link = FakeLink("wlan0", "Wi-Fi", "not connected", False, (), "", 65, "<script>x</script>", 0)
+    bench.network.now = FakeNetworkState("no network", (link,))
+    bench.updates.now = FakeSlots((FakeSlot("A", is_booted=True),), "installing")
+    bench.panel = Panel(bench.parts)
+    bench.read()
+    page = Caller(bench.panel, cookie=bench.staff.cookie).get("/machine").text
+    assert "Wi-Fi, &lt;script&gt;x&lt;/script&gt;, signal 0 %" in page
+    assert "65 Mbit/s" not in page, "it is not connected"
+    assert "The updater is at work: installing." in page
+    assert "<dd>version not known</dd>" in page
+    bench.network.now = FakeNetworkState(links=())
+    bench.panel = Panel(bench.parts)
+    bench.read()
+    assert "neither a cable socket nor Wi-Fi" in Caller(bench.panel, cookie=bench.staff.cookie).get("/machine").text
+
+
+def test_without_networkmanager_and_rauc_the_page_says_so(bench: Bench) -> None:
+    bench.network.error = UnavailableError("not available on this machine: NetworkManager")
+    bench.updates.error = UnavailableError("not available on this machine: RAUC")
+    bench.panel = Panel(bench.parts)
+    bench.read()
+    page = Caller(bench.panel, cookie=bench.staff.cookie).get("/machine")
+    assert page.status == 200
+    for name in ("NetworkManager", "RAUC"):
+        assert f"ot available on this machine: {name}" in page.text
 
 
 @pytest.mark.parametrize(
@@ -345,13 +395,16 @@ class SteppedClock:
 
 
 def test_one_service_is_asked_a_step_and_each_every_ten_seconds() -> None:
-    clock, time, name = SteppedClock(), FakeTimeAndDate(), FakeHostName()
-    keeper = MachineKeeper(time, name, clock)
-    assert keeper.time.reason == keeper.name.reason == "not asked yet"
+    clock, time, name, network, updates = SteppedClock(), FakeTimeAndDate(), FakeHostName(), FakeNetwork(), FakeUpdates()
+    keeper = MachineKeeper(time, name, network, updates, clock)
+    assert keeper.time.reason == keeper.name.reason == keeper.network.reason == keeper.slots.reason == "not asked yet"
     keeper.step()
     assert (keeper.time.value, keeper.name.value) == (FakeClockState(), None)
     keeper.step()
     assert keeper.name.value == "nightjar"
+    keeper.step()
+    keeper.step()
+    assert (keeper.network.value, keeper.slots.value) == (FakeNetworkState(), FakeSlots())
     name.now = "roof"
     clock.at_s = 9.0
     keeper.step()
@@ -362,9 +415,13 @@ def test_one_service_is_asked_a_step_and_each_every_ten_seconds() -> None:
     assert keeper.name.value == "roof"
     name.error = UnavailableError("gone")
     clock.at_s = 20.0
-    keeper.step()
-    keeper.step()
+    for _ in range(3):
+        keeper.step()
     assert (keeper.name.value, keeper.name.reason) == (None, "gone")
+    for clock.at_s in (59.0, 60.0):
+        for _ in range(5):
+            keeper.step()
+        assert updates.asked == (1 if clock.at_s < 60 else 2), "the slots are read once a minute"
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

@@ -47,7 +47,7 @@ from appliance.web.parts import Listen, WebParts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
-from tests.unit.web.machinery import FakeHostName, FakeTimeAndDate
+from tests.unit.web.machinery import FakeHostName, FakeNetwork, FakeTimeAndDate, FakeUpdates
 
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
@@ -189,6 +189,8 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             power_state=Published(PowerState(PowerPhase.RUNNING)),
             time_and_date=FakeTimeAndDate(),
             host_name=FakeHostName(),
+            network=FakeNetwork(),
+            updates=FakeUpdates(),
             readings=readings,
             reading_store=ReadingStore(database),
             sticks=Published(()),
