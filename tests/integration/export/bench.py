@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from appliance.domain.clock import SystemClock
 from appliance.domain.errors import MachineError
 from appliance.domain.job import Job
 from appliance.domain.stick import Stick, StickCommand
+from appliance.export.ports import Drives
 from appliance.export.service import ExportService
 from appliance.export.work import Limits
 from appliance.settings.schema import Settings
@@ -73,8 +75,9 @@ class FolderDrives:
 class Bench:
     """The service and what a test needs of it."""
 
-    service: ExportService[FakeVolume]
+    service: ExportService[Any]
     drives: FolderDrives
+    """Not used where the test brings its own."""
     jobs: JobStore
     audit: AuditStore
     board: HealthBoard
@@ -108,20 +111,27 @@ class Bench:
 
 
 @contextmanager
-def bench(data: Path, stick: Path, *, speed_mib_s: int = 500, silent_s: float = 60.0) -> Iterator[Bench]:
-    """Give a service whose stick is confirmed."""
+def bench(
+    data: Path,
+    stick: Path,
+    *,
+    speed_mib_s: int = 500,
+    silent_s: float = 60.0,
+    drives: Drives[Any] | None = None,
+) -> Iterator[Bench]:
+    """Give a service whose stick is confirmed; without `drives` it is a folder."""
     clock = SystemClock()
     database = Database(data, clock)
     database.open()
     settings = Settings()
     settings = settings.model_copy(update={"export": settings.export.model_copy(update={"speed_mib_s": speed_mib_s})})
-    drives, jobs, sticks = FolderDrives(stick), JobStore(database, clock), StickStore(database, clock)
+    folder_drives, jobs, sticks = FolderDrives(stick), JobStore(database, clock), StickStore(database, clock)
     audit, board = AuditStore(database, clock), HealthBoard(clock)
     published: Published[tuple[Stick, ...]] = Published(())
     commands: Mailbox[StickCommand] = Mailbox("stick commands", 8)
     sticks.confirm(FS_ID, "HOLIDAY", "ada")
-    service: ExportService[FakeVolume] = ExportService(
-        drives=drives,
+    service: ExportService[Any] = ExportService(
+        drives=drives or folder_drives,
         sticks=sticks,
         jobs=jobs,
         audit=audit,
@@ -138,7 +148,7 @@ def bench(data: Path, stick: Path, *, speed_mib_s: int = 500, silent_s: float = 
     )
     service.open()
     try:
-        yield Bench(service, drives, jobs, audit, board, published)
+        yield Bench(service, folder_drives, jobs, audit, board, published)
     finally:
         service.close()
         database.close()

@@ -93,4 +93,4 @@ def made_up_udisks(address: str, folder: Path) -> Iterator[MadeUpUdisks]:
     try:
         yield udisks
     finally:
-        udisks.close()
+        udisks.leave()

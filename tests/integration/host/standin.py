@@ -40,14 +40,19 @@ class StandIn:
     """Owns a service's name; `answer` is for its own methods."""
 
     def __init__(self, address: str, name: str, root: str, objects: dict[str, Interfaces] | None = None) -> None:
-        self.name, self.root = name, root
-        self.objects: dict[str, Interfaces] = objects or {}
+        self.address, self.name, self.root = address, name, root
         self.calls: list[Call] = []
-        self._connection = open_dbus_connection(address)
-        reply = self._connection.send_and_get_reply(message_bus.RequestName(name), timeout=START_S)
-        assert reply.body == (1,), reply.body
         self._signals: queue.Queue[Message] = queue.Queue()
         self._is_ended = threading.Event()
+        self.come_back(objects or {})
+
+    def come_back(self, objects: dict[str, Interfaces]) -> None:
+        """Take the name, and tell of these objects from then on."""
+        self.objects = objects
+        self._connection = open_dbus_connection(self.address)
+        reply = self._connection.send_and_get_reply(message_bus.RequestName(self.name), timeout=START_S)
+        assert reply.body == (1,), reply.body
+        self._is_ended.clear()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -59,8 +64,8 @@ class StandIn:
         """Tell everybody something."""
         self._signals.put(new_signal(DBusAddress(path, interface=interface), member, signature, body))
 
-    def close(self) -> None:
-        """Leave the bus."""
+    def leave(self) -> None:
+        """Leave the bus, as a service does that ends."""
         self._is_ended.set()
         self._thread.join()
         self._connection.close()
