@@ -25,6 +25,11 @@ NOTICES: Mapping[str, str] = {
     "network-time-off": "Network time is off.",
     "zone-set": "The time zone is set.",
     "named": "The machine has its new name. It is announced after the next restart at the latest.",
+    "stick-used": "The stick fills itself from now on, whenever it is plugged in.",
+    "stick-forgotten": "The stick is forgotten. What lies on it stays there.",
+    "stick-let-go": "The stick is let go. Wait until the page says that it is safe to remove.",
+    "export-ordered": "The export is ordered.",
+    "job-stopped": "The export ends. What is copied already stays on the stick.",
     "certificate-imported": "The certificate is served from now on, for its own names.",
     "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",
 }

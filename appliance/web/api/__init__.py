@@ -1,5 +1,5 @@
 """The API; importing this package fills the table of routes with it."""
 
-from appliance.web.api import commands, document, frames, health, latest, machine, sensors, settings, system
+from appliance.web.api import commands, document, frames, health, latest, machine, sensors, settings, system, usb
 
-__all__ = ["commands", "document", "frames", "health", "latest", "machine", "sensors", "settings", "system"]
+__all__ = ["commands", "document", "frames", "health", "latest", "machine", "sensors", "settings", "system", "usb"]

@@ -223,6 +223,57 @@ class MachineView:
     """Why something is null."""
 
 
+@dataclass(frozen=True, slots=True)
+class StickView:
+    """A USB stick that is plugged in."""
+
+    fs_id: str
+    """Id of its file system; empty where it has none that could be remembered."""
+    label: str
+    fs_type: str
+    model: str
+    size_bytes: int
+    free_bytes: int | None
+    """null until it was looked at."""
+    state: str
+    """busy, refused, offered, exporting, done or failed."""
+    reason: str
+    is_confirmed: bool
+    """Whether it fills itself when it is plugged in."""
+    job_id: int | None
+    is_safe_to_remove: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SticksView:
+    """Every USB stick."""
+
+    sticks: tuple[StickView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One long work."""
+
+    id: int
+    kind: str
+    state: str
+    """waiting, running, done, failed or stopped."""
+    done: int
+    total: int
+    """0 while it is not known."""
+    unit: str
+    eta_s: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobsView:
+    """The latest long works, newest first."""
+
+    jobs: tuple[JobView, ...]
+
+
 def frame_view(frame: StoredFrame) -> FrameView:
     """Return a frame as the API tells it."""
     exposure, measured = frame.exposure, frame.measurement

@@ -15,6 +15,7 @@ from appliance.web.pages import (
     settings,
     system,
     tokens,
+    usb,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "settings",
     "system",
     "tokens",
+    "usb",
 ]

@@ -210,16 +210,21 @@ class MachineTime {
 
 function difference(aheadS) {
   const offS = Math.abs(aheadS);
-  if (offS < 1) return "less than a second";
+  return offS < 1 ? "less than a second" : `the browser is ${stretch(offS)} ${aheadS > 0 ? "ahead" : "behind"}`;
+}
+
+// A length of time with two steps at most.
+function stretch(seconds) {
+  if (seconds < 1) return "1 s";
   const steps = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const first = steps.findIndex(([length]) => offS >= length);
-  let rest = Math.round(offS);
+  const first = steps.findIndex(([length]) => seconds >= length);
+  let rest = Math.round(seconds);
   const parts = [];
   for (const [length, unit] of steps.slice(first, first + 2)) {
     if (rest >= length) parts.push(`${number(Math.floor(rest / length), 0)} ${unit}`);
     rest %= length;
   }
-  return `the browser is ${parts.join(" ")} ${aheadS > 0 ? "ahead" : "behind"}`;
+  return parts.join(" ");
 }
 
 // A machine that goes: told while it answers, counted while it does not, left for the panel when it is back.
@@ -282,6 +287,44 @@ class GoingView {
   }
 }
 
+// Sticks: the bar of a running export moves by itself; whatever else changes loads the page again, unless somebody fills in a form.
+class UsbView {
+  constructor(root) {
+    this.root = root;
+    this.seen = "";
+    setInterval(() => document.hidden || this.ask(), 2000);
+    this.ask();
+  }
+
+  async ask() {
+    try {
+      const how = { cache: "no-store", credentials: "same-origin" };
+      const answers = await Promise.all([fetch("/api/v1/usb", how), fetch("/api/v1/jobs", how)]);
+      if (answers.some((answer) => answer.status === 401)) return location.assign("/login?next=/usb");
+      if (answers.every((answer) => answer.ok)) this.take(...(await Promise.all(answers.map((answer) => answer.json()))));
+    } catch (error) {
+      // The next round asks again.
+    }
+  }
+
+  take(usb, jobs) {
+    const still = usb.sticks.map((stick) => ({ ...stick, free_bytes: 0 }));
+    const seen = JSON.stringify([still, jobs.jobs.map((job) => [job.id, job.state])]);
+    const isNew = this.seen !== "" && seen !== this.seen;
+    if (isNew && !this.root.querySelector("form:focus-within")) return location.replace("/usb");
+    if (!isNew) this.seen = seen;
+    for (const job of jobs.jobs) if (job.state === "running") this.show(job);
+  }
+
+  show(job) {
+    const bar = this.root.querySelector(`[data-key="share-${job.id}"]`);
+    if (bar) bar.value = job.total ? job.done / job.total : 0;
+    write(`message-${job.id}`, job.message, this.root);
+    const left = job.eta_s === null ? "" : `, about ${stretch(job.eta_s)} left`;
+    write(`amount-${job.id}`, `${size(job.done)} of ${size(job.total)}${left}`, this.root);
+  }
+}
+
 function switchMode() {
   const page = document.documentElement;
   const isRed = page.dataset.mode !== "red";
@@ -318,3 +361,5 @@ for (const form of document.querySelectorAll("[data-browser-time]")) {
 }
 const going = document.querySelector("[data-going]");
 if (going) new GoingView(going);
+const usb = document.querySelector("[data-usb]");
+if (usb) new UsbView(usb);
