@@ -19,7 +19,6 @@ _STATES = (
     (40, "connecting"),
     (30, "not connected"),
     (20, "no cable, or switched off"),
-    (0, "not managed"),
 )
 """NMDeviceState, from which number on."""
 _LEAVING = {110: "disconnecting", 120: "failed"}
@@ -88,7 +87,7 @@ def _link(path: str, objects: Objects) -> Link:
     return Link(
         name=_text(objects, path, _DEVICE, "Interface"),
         kind="Wi-Fi" if is_wifi else "cable",
-        state=_LEAVING.get(state) or next(words for at_least, words in _STATES if state >= at_least),
+        state=_LEAVING.get(state) or next((words for at_least, words in _STATES if state >= at_least), "not managed"),
         is_connected=state == _CONNECTED,
         addresses=tuple(address for name, of in _CONFIGS for address in _addresses(objects, path, name, of)),
         hardware_address=_text(objects, path, _DEVICE, "HwAddress") or _text(objects, path, kind, "HwAddress"),
