@@ -35,9 +35,11 @@ from appliance.export.service import ExportService
 from appliance.host.clock import TimeAndDate
 from appliance.host.drives import Drives
 from appliance.host.hostname import HostName
+from appliance.host.network import Network
 from appliance.host.power import Power
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
+from appliance.host.update import Updates
 from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.service import HousekeepingService
 from appliance.housekeeping.shutdown import ShutdownService
@@ -236,6 +238,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     power_state=power_state,
                     time_and_date=TimeAndDate(bus),
                     host_name=HostName(bus),
+                    network=Network(bus),
+                    updates=Updates(bus),
                     readings=readings,
                     reading_store=reading_store,
                     sticks=sticks,
