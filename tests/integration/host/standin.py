@@ -100,9 +100,17 @@ def bare_bus(folder: Path) -> Iterator[str]:
     with subprocess.Popen(["dbus-daemon", "--session", f"--address={address}", "--nofork", "--nopidfile"]) as daemon:
         try:
             deadline = time.monotonic() + START_S
-            while not (folder / "bus").exists():
+            while not _answers(address):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             yield address
         finally:
             daemon.kill()
+
+
+def _answers(address: str) -> bool:
+    try:
+        open_dbus_connection(address).close()
+    except OSError:
+        return False
+    return True
