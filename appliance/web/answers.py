@@ -1,6 +1,6 @@
 """What a handler answers with, as values; `app.py` makes HTTP of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,14 @@ from appliance.domain.errors import NightjarError
 
 class NotFoundError(NightjarError):
     """There is no such page, frame, night or file; the message says so in words."""
+
+
+class BusyError(NightjarError):
+    """Too many do this at once; the message says so in words, and `retry_after_s` when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +83,16 @@ class Content:
     cache_control: str = "no-store"
 
 
-Answer = Page | Json | Redirect | Media | Content
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is made while it is sent, and whose length is known before."""
+
+    length: int
+    pieces: Callable[[int, int], Iterable[bytes]]
+    """Makes the bytes from the first to the last, both included; closed by whoever sends them, also if it never began."""
+    content_type: str
+    download_name: str
+    etag: str
+
+
+Answer = Page | Json | Redirect | Media | Content | Stream

@@ -11,7 +11,8 @@ import bottle
 from appliance.domain.access import Access
 from appliance.domain.errors import InputError, NightjarError
 from appliance.web import api, pages  # noqa: F401 - importing them fills the table of routes
-from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect
+from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect, Stream
+from appliance.web.downloads import Downloads
 from appliance.web.encode import to_json
 from appliance.web.forms import FORM_TYPE, parse_form, parse_query
 from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged
@@ -29,6 +30,7 @@ from appliance.web.replies import (
     redirect_reply,
     reply,
     set_cookies,
+    stream_reply,
 )
 from appliance.web.routes import Route, Style, table
 from appliance.web.series import SeriesKeeper
@@ -72,6 +74,7 @@ class Panel:
         self._templates = Templates()
         self._series = SeriesKeeper(parts.frames)
         self._machine = MachineKeeper(parts.time_and_date, parts.host_name, parts.network, parts.updates)
+        self._downloads = Downloads()
         self._bottle = bottle.Bottle()
         self._bottle.default_error_handler = self._refuse_unknown
         for route in table():
@@ -104,7 +107,7 @@ class Panel:
             return self._weigh(route, args)
         except NightjarError as error:
             problem = problem_of(error)
-            if problem.status >= 500:
+            if problem.status >= 500 and problem.retry_after_s is None:
                 log.error("could not serve: %s %s: %s", route.method, route.path, error)
             return self._refuse(problem, route.style)
         except Exception:
@@ -137,6 +140,7 @@ class Panel:
             parts=self._parts,
             series=self._series,
             machine=self._machine,
+            downloads=self._downloads,
             visitor=visitor,
             method=route.method,
             path=environ["PATH_INFO"],
@@ -171,6 +175,8 @@ class Panel:
                 return media_reply(answer)
             case Content():
                 return content_reply(answer)
+            case Stream():
+                return stream_reply(answer)
 
     def _page(self, page: Page, visit: Visit | None) -> bottle.HTTPResponse:
         visitor = visit.visitor if visit else Visitor()

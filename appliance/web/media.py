@@ -90,16 +90,34 @@ def _is_known(etag: str, changed_at: datetime, conditions: Conditions) -> bool:
 
 
 def _part(file: BinaryIO, size: int, etag: str, conditions: Conditions, headers: list[tuple[str, str]]) -> Sent:
+    part = part_of(size, etag, conditions)
+    if part.status == 416:
+        file.close()
+        return Sent(416, (*headers, *part.headers))
+    file.seek(part.first)
+    return Sent(part.status, (*headers, *part.headers), file)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which bytes are sent, and how that is told."""
+
+    status: int
+    """200 for the whole, 206 for a part, 416 where nothing of it is there."""
+    first: int
+    last: int
+    headers: tuple[tuple[str, str], ...]
+
+
+def part_of(size: int, etag: str, conditions: Conditions) -> Part:
+    """Return the part of so many bytes that a browser asks for."""
     wanted = _RANGE.match(conditions.range) if conditions.if_range in ("", etag) else None
     if wanted is None or not any(wanted.groups()):
-        return Sent(200, (*headers, ("Content-Length", str(size))), file)
+        return Part(200, 0, size - 1, (("Content-Length", str(size)),))
     first, last = _bounds(wanted[1], wanted[2], size)
     if first > last:
-        file.close()
-        return Sent(416, (*headers, ("Content-Range", f"bytes */{size}"), ("Content-Length", "0")))
-    file.seek(first)
-    here = (("Content-Range", f"bytes {first}-{last}/{size}"), ("Content-Length", str(last - first + 1)))
-    return Sent(206, (*headers, *here), file)
+        return Part(416, 0, -1, (("Content-Range", f"bytes */{size}"), ("Content-Length", "0")))
+    return Part(206, first, last, (("Content-Range", f"bytes {first}-{last}/{size}"), ("Content-Length", str(last - first + 1))))
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

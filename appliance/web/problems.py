@@ -15,7 +15,7 @@ from appliance.domain.errors import (
     ThrottledError,
 )
 from appliance.domain.errors import Problem as FieldProblem
-from appliance.web.answers import NotFoundError
+from appliance.web.answers import BusyError, NotFoundError
 from appliance.web.words import sentence
 
 
@@ -46,6 +46,8 @@ def problem_of(error: NightjarError) -> Problem:
     match error:
         case NotFoundError():
             return Problem(404, str(error))
+        case BusyError():
+            return Problem(503, str(error), retry_after_s=error.retry_after_s)
         case SettingsError():
             return Problem(422, "Some settings cannot be used.", fields=error.problems)
         case InputError():

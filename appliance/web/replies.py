@@ -2,11 +2,11 @@
 
 import bottle
 
-from appliance.web.answers import Content, Cookie, Json, Media, Redirect
+from appliance.web.answers import Content, Cookie, Json, Media, Redirect, Stream
 from appliance.web.encode import to_json
 from appliance.web.guard import FORM_COOKIE, SESSION_COOKIE, Evidence
 from appliance.web.headers import EVERYWHERE, PRIVATE
-from appliance.web.media import Conditions, matches, send
+from appliance.web.media import Conditions, matches, part_of, send
 
 
 def evidence() -> Evidence:
@@ -89,18 +89,37 @@ def content_reply(answer: Content) -> bottle.HTTPResponse:
 
 def media_reply(answer: Media) -> bottle.HTTPResponse:
     """Return a file, a part of it, or that it has not changed."""
-    environ = bottle.request.environ
-    sent = send(
-        answer,
-        Conditions(
-            environ.get("HTTP_IF_NONE_MATCH", ""),
-            environ.get("HTTP_IF_MODIFIED_SINCE", ""),
-            environ.get("HTTP_RANGE", ""),
-            environ.get("HTTP_IF_RANGE", ""),
-        ),
-    )
+    sent = send(answer, _conditions())
     response = reply(sent.status, b"", "application/octet-stream")
     add_headers(response, sent.headers)
     if sent.file is not None:
         response.body = sent.file
     return response
+
+
+def stream_reply(answer: Stream) -> bottle.HTTPResponse:
+    """Return what is made while it is sent, a part of it, or that it has not changed."""
+    conditions = _conditions()
+    validators = (("ETag", answer.etag), ("Cache-Control", "private, no-cache"), ("Accept-Ranges", "bytes"))
+    if conditions.none_match and matches(answer.etag, conditions.none_match):
+        response = reply(304, b"", answer.content_type)
+        add_headers(response, validators)
+        return response
+    part = part_of(answer.length, answer.etag, conditions)
+    response = reply(part.status, b"", answer.content_type)
+    add_headers(response, (*validators, *part.headers))
+    response.set_header("Content-Disposition", f'attachment; filename="{answer.download_name}"')
+    if part.status != 416 and bottle.request.method != "HEAD":
+        response.body = answer.pieces(part.first, part.last)
+    return response
+
+
+def _conditions() -> Conditions:
+    """Return what the current request's browser says that it has already."""
+    environ = bottle.request.environ
+    return Conditions(
+        environ.get("HTTP_IF_NONE_MATCH", ""),
+        environ.get("HTTP_IF_MODIFIED_SINCE", ""),
+        environ.get("HTTP_RANGE", ""),
+        environ.get("HTTP_IF_RANGE", ""),
+    )

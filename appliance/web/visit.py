@@ -7,6 +7,7 @@ from appliance.domain.access import Access, Role, Scope, Session
 from appliance.domain.errors import InputError, RefusedError
 from appliance.settings.schema import Settings
 from appliance.store.tokens import ApiToken
+from appliance.web.downloads import Downloads
 from appliance.web.machine import MachineKeeper
 from appliance.web.parts import WebParts
 from appliance.web.series import SeriesKeeper
@@ -53,6 +54,7 @@ class Visit:
     parts: WebParts
     series: SeriesKeeper
     machine: MachineKeeper
+    downloads: Downloads
     visitor: Visitor
     method: str
     path: str

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 """A WSGI application; the environment's values have any type."""
 
+HIGH_WATER = 512 * 1024
+"""So many bytes of an answer wait in memory for a slow reader."""
 _TEN_YEARS_S = 315_360_000
 
 
@@ -43,6 +45,9 @@ class ApplicationServer:
             # The front keeps time, with a clock that does not jump; waitress would close downloads when the date does.
             channel_timeout=_TEN_YEARS_S,
             log_socket_errors=False,
+            # What is made while it is sent waits for its reader; below this mark nothing spills into a temporary file.
+            outbuf_high_watermark=HIGH_WATER,
+            outbuf_overflow=4 * HIGH_WATER,
             max_request_header_size=64 * 1024,
             max_request_body_size=128 * 1024,
             clear_untrusted_proxy_headers=True,
