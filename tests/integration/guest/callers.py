@@ -77,7 +77,7 @@ class Caller:
     def outcomes(self, calls: Sequence[Call]) -> dict[str, str]:
         """Return yes, no, or an error with its text, by call."""
         told = self.ask(calls)
-        return {str(call): said if said.startswith("error") else said for call, (said, _) in zip(calls, told, strict=True)}
+        return {str(call): f"{said}: {text}" if said == "error" else said for call, (said, text) in zip(calls, told, strict=True)}
 
 
 @contextmanager
@@ -108,7 +108,16 @@ def _instead(guest: Guest, file: Path, text: str) -> Iterator[Caller]:
 @contextmanager
 def in_another_unit(guest: Guest, user: str, name: str) -> Iterator[Caller]:
     """Run a probe in a unit of another name, with NoNewPrivileges."""
-    words = ["systemd-run", "--quiet", f"--unit={name}", f"--uid={user}", "-p", "NoNewPrivileges=yes", "-p", f"RuntimeDirectory={name}"]
+    words = [
+        "systemd-run",
+        "--quiet",
+        f"--unit={name}",
+        f"--uid={user}",
+        "-p",
+        "NoNewPrivileges=yes",
+        "-p",
+        f"RuntimeDirectory={name}",
+    ]
     guest.must(*words, *PROBE.split(), f"/run/{name}/probe")
     try:
         yield _listening(guest, f"/run/{name}/probe")

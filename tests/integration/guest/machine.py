@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import socket
 import subprocess
 import threading
@@ -15,11 +14,11 @@ from typing import Any, Self
 from tests.integration.guest.product import initrd_with, pack
 from tests.integration.guest.qmp import Monitor
 from tests.integration.guest.recipe import Base
+from tests.integration.guest.seed import make_data
 
 BOOT_S = 420.0
 """It takes 40 s on an idle machine of two cores; others may want those, too."""
 PATIENCE_S = 150.0
-DATA_MIB = 1024
 PORTS = 15
 """Of the USB controller."""
 
@@ -52,10 +51,8 @@ class Guest:
         self.data = folder / "data.img"
         self._sticks = 0
         (folder / "initrd.img").write_bytes(initrd_with(base.initrd, pack(base.python)))
-        subprocess.run(
-            ["mkfs.ext4", "-q", "-E", "root_owner=0:0", str(self.data), f"{DATA_MIB}M"], check=True, capture_output=True, timeout=120
-        )
-        self.port, self.plain_port = _free_ports()
+        self.sky = make_data(self.data)
+        self.port, self.plain_port, self.indi_port = _free_ports(3)
         self._command = self._make_command(base)
         self._lock = threading.Lock()
 
@@ -63,8 +60,11 @@ class Guest:
         def disk(path: Path, *, is_read_only: bool) -> list[str]:
             return ["-drive", f"if=virtio,format=raw,file={path},readonly={'on' if is_read_only else 'off'},cache=unsafe"]
 
-        net = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:443,hostfwd=tcp:127.0.0.1:{self.plain_port}-:80"
-        kernel = "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
+        forwarded = {self.port: 443, self.plain_port: 80, self.indi_port: 7624}
+        net = "user,id=net,restrict=on" + "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwarded.items())
+        kernel = (
+            "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
+        )
         return [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-M", "q35,smm=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1280",
@@ -72,7 +72,8 @@ class Guest:
             *disk(base.system, is_read_only=True), *disk(base.wheels, is_read_only=True), *disk(self.data, is_read_only=False),
             "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=",
             "-serial", f"file:{self.console}",
-            "-device", "virtio-serial-pci", "-chardev", f"file,id=journal,path={self.journal}", "-device", "virtconsole,chardev=journal",
+            "-device", "virtio-serial-pci", "-chardev", f"file,id=journal,path={self.journal}",
+            "-device", "virtconsole,chardev=journal",
             "-chardev", f"socket,id=agent,path={self.folder / 'agent'},server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=nightjar-test",
             "-device", "virtio-rng-pci", "-device", f"qemu-xhci,id=xhci,p2={PORTS},p3={PORTS}",
@@ -102,6 +103,9 @@ class Guest:
         self._end()
 
     def _end(self) -> None:
+        for opened in (getattr(self, "monitor", None), getattr(self, "_agent", None)):
+            if opened is not None:
+                opened.close()
         self.process.terminate()
         try:
             self.process.wait(30)
@@ -170,6 +174,10 @@ class Guest:
         line, _, self._inbox = self._inbox.partition(b"\n")
         return line
 
+    def nights(self) -> list[Path]:
+        """Return the folders of the nights that it began with."""
+        return sorted((self.sky.data / "nights").iterdir())
+
     def properties(self, unit: str, *names: str) -> dict[str, str]:
         """Return what systemd says of a unit."""
         said = self.must("systemctl", "show", unit, f"--property={','.join(names)}")
@@ -185,7 +193,13 @@ class Guest:
         node = {"driver": "raw", "node-name": name, "file": file, "read-only": is_read_only}
         self.monitor.run("blockdev-add", **node)
         self.monitor.run(
-            "device_add", driver="usb-storage", id=name, drive=name, bus="xhci.0", removable=is_removable, serial=f"NJ{self._sticks:06}"
+            "device_add",
+            driver="usb-storage",
+            id=name,
+            drive=name,
+            bus="xhci.0",
+            removable=is_removable,
+            serial=f"NJ{self._sticks:06}",
         )
         return name
 
@@ -206,15 +220,10 @@ class Guest:
         return True
 
 
-def _free_ports(count: int = 2) -> Sequence[int]:
+def _free_ports(count: int) -> Sequence[int]:
     """Return ports of the loopback interface that nobody listens on."""
     servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in servers]
     for server in servers:
         server.close()
     return ports
-
-
-def is_slow() -> bool:
-    """Return whether others use this machine, too, for a word beside figures."""
-    return os.getloadavg()[0] > (os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""What is put into the guest at each start: the program and `rootfs-overlay/` as they will lie on the device, and the test's agent."""
+"""What is put into the guest at each start: program and `rootfs-overlay/` as they will lie on the device, the test's agent."""
 
 import io
 import subprocess
@@ -17,11 +17,14 @@ AGENT_UNIT = """\
 [Unit]
 Description=The test's hand in the guest
 DefaultDependencies=no
-After=systemd-tmpfiles-setup.service dbus.socket
+After=systemd-tmpfiles-setup.service dbus.socket data.mount
+Before=nightjar.service
 Requires=dev-virtio\\x2dports-nightjar\\x2dtest.device
 After=dev-virtio\\x2dports-nightjar\\x2dtest.device
 
 [Service]
+# What was put there when the disk was made, by whatever number the user has got here.
+ExecStartPre=/usr/bin/chown -R nightjar:nightjar /data/nightjar
 ExecStart=/usr/bin/python3 -I /usr/lib/nightjar-test/agent.py
 OOMScoreAdjust=-1000
 
@@ -36,8 +39,8 @@ mkdir -p /data
 echo '/dev/vdc /data ext4 noexec,nosuid,nodev,noatime 0 2' >/etc/fstab
 systemd-sysusers
 systemctl --root=/ --quiet enable UNITS nightjar-test-agent.service
-systemctl --root=/ --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \\
-    fstrim.timer man-db.timer getty@tty1.service serial-getty@ttyS0.service getty.target
+systemctl --root=/ --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
+    e2scrub_reap.service fstrim.timer man-db.timer getty@tty1.service serial-getty@ttyS0.service getty.target
 systemctl --root=/ --quiet set-default multi-user.target
 touch /etc/.updated /var/.updated
 """

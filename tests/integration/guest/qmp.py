@@ -1,5 +1,6 @@
 """QEMU's monitor: a word and its answer, and what happens meanwhile."""
 
+import contextlib
 import json
 import queue
 import socket
@@ -33,7 +34,8 @@ class Monitor:
         self.events: list[dict[str, Any]] = []
         """All that happened since the start, in order."""
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self.run("qmp_capabilities")
 
     def _read(self) -> None:
@@ -79,4 +81,7 @@ class Monitor:
 
     def close(self) -> None:
         """Hang up."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join(30)
         self._socket.close()

@@ -52,7 +52,8 @@ mount -o move "$rootmnt" /layers/system
 mount -t squashfs -o ro /dev/vdb /layers/wheels
 mount -t tmpfs -o mode=0755 memory /layers/memory
 mkdir /layers/memory/above /layers/memory/work
-mount -t overlay -o lowerdir=/layers/wheels:/layers/system,upperdir=/layers/memory/above,workdir=/layers/memory/work overlay "$rootmnt"
+layers=lowerdir=/layers/wheels:/layers/system,upperdir=/layers/memory/above,workdir=/layers/memory/work
+mount -t overlay -o "$layers" overlay "$rootmnt"
 # The overlay holds layers of its own; run-init wants no mount left here.
 for layer in system wheels memory; do umount "/layers/$layer"; done
 chroot "$rootmnt" /usr/bin/tar --extract --directory=/ --file=- --overwrite --keep-directory-symlink </product.tar

@@ -35,12 +35,15 @@ UNITS = (
     Call(*SYSTEMD, "StartUnit", "ss", ("nightjar-other-slot.service", "replace")),
     Call(*SYSTEMD, "StartUnit", "ss", ("nightjar-factory-reset.service", "replace")),
 )
+IMPLIED = (
+    Call(*NAME, "SetHostname", "sb", ("roof-for-now", False)),
+    Call(*NAME, "SetPrettyHostname", "sb", ("Roof", False)),
+    Call(*NAME, "SetChassis", "sb", ("server", False)),
+)
+"""systemd's own policy gives these to whoever may set the static name (`imply`), whatever a rule says of them."""
 ALLOWED = (*CLOCK, *UNITS)
 REFUSED = (
     Call(*TIME, "SetLocalRTC", "bbb", (True, False, False)),
-    Call(*NAME, "SetHostname", "sb", ("roof", False)),
-    Call(*NAME, "SetPrettyHostname", "sb", ("roof", False)),
-    Call(*NAME, "SetChassis", "sb", ("server", False)),
     Call(*LOGIN, "Halt", "b", (False,)),
     Call(*LOGIN, "Suspend", "b", (False,)),
     Call(*LOGIN, "SetUserLinger", "ubb", (0, True, False)),
@@ -113,20 +116,32 @@ def test_the_panel_may_do_what_is_listed_and_nothing_else(ready: Guest, panel: C
         ready.shell(f"date --set=@{before}; timedatectl set-timezone UTC; hostnamectl set-hostname nightjar")
     assert ready.properties("nightjar-indi.service", "InvocationID") != indi
     assert panel.outcomes(REFUSED) == {str(call): "no" for call in REFUSED}
+    try:
+        assert panel.outcomes(IMPLIED) == {str(call): "yes" for call in IMPLIED}
+    finally:
+        ready.shell("hostnamectl set-hostname nightjar; hostnamectl --pretty set-hostname ''; hostnamectl set-chassis ''")
     assert [said for _, said in panel.ask(POWER)] == ["('yes',)", "('yes',)"]
 
 
 def test_the_same_user_outside_the_unit_and_other_users_are_refused(others: dict[str, Caller]) -> None:
-    calls = (*ALLOWED, *REFUSED, Call(*LOGIN, "Reboot", "b", (False,)), Call(*LOGIN, "PowerOff", "b", (False,)))
+    calls = (*ALLOWED, *IMPLIED, *REFUSED, Call(*LOGIN, "Reboot", "b", (False,)), Call(*LOGIN, "PowerOff", "b", (False,)))
     assert {user: caller.outcomes(calls) for user, caller in others.items()} == {
         user: {str(call): "no" for call in calls} for user in others
     }
     assert {said for _, said in others["nightjar"].ask(POWER)} == {"('no',)"}
 
 
+def test_network_manager_takes_the_panel_for_nobody(panel: Caller, others: dict[str, Caller]) -> None:
+    said = {who: caller.ask([PERMISSIONS])[0][1] for who, caller in {"panel": panel, **others}.items()}
+    print(said)
+    ours = {who: {verb: f"org.freedesktop.NetworkManager.{verb}': 'yes'" in text for verb in OURS} for who, text in said.items()}
+    assert ours == {who: dict.fromkeys(OURS, False) for who in ours}
+
+
 def test_the_unit_without_no_new_privileges_is_refused(ready: Guest, panel: Caller) -> None:
+    """Last in this file: it takes the place of the panel's probe."""
     with in_a_bare_unit_of_its_name(ready) as caller:
         status = ready.python("answer = open('/proc/self/status').read()", via=caller.socket)
         assert "NoNewPrivs:\t0" in status
-        calls = (*ALLOWED, *REFUSED, Call(*LOGIN, "Reboot", "b", (False,)))
+        calls = (*ALLOWED, *IMPLIED, *REFUSED, Call(*LOGIN, "Reboot", "b", (False,)))
         assert caller.outcomes(calls) == {str(call): "no" for call in calls}

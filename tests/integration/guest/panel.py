@@ -1,0 +1,58 @@
+"""The panel in the guest, as a browser on the network meets it."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+from pathlib import Path
+from urllib.parse import urlencode
+
+from tests.integration.guest.machine import Guest, wait_for
+from tests.integration.process.appliance import Answer, Appliance
+from tests.unit.web.world import ADMIN, PASSWORD
+
+NAME = "nightjar.local"
+ORIGIN = f"https://{NAME}"
+
+
+class Panel(Appliance):
+    """Asks over HTTPS through the forwarded port by the device's name, and trusts its own authority and nothing else."""
+
+    def __init__(self, guest: Guest) -> None:
+        super().__init__(guest.folder / "panel", port=guest.port)
+        self.port = guest.port
+        self._authority = Path(self.data, "ca.pem")
+
+    def trust(self, guest: Guest) -> None:
+        """Learn the guest's authority, wait until the panel answers, and log in."""
+        self._authority.parent.mkdir(parents=True, exist_ok=True)
+        self._authority.write_text(wait_for(lambda: guest.run("cat", "/data/nightjar-tls/ca.pem").out, "the authority", 300))
+        wait_for(self.answers, "the panel to answer", 300)
+        self.enter()
+
+    def enter(self) -> None:
+        """Log in with the account that the guest began with."""
+        self.cookie = ""
+        answer = self.send("/login", "/login", name=ADMIN, password=PASSWORD)
+        assert answer.status == 303, answer.body
+        self.cookie = next(cookie.split(";")[0] for cookie in answer.cookies if cookie.startswith("__Host-nightjar="))
+
+    def send(self, path: str, page_path: str, **fields: str) -> Answer:
+        """Send a form of a page."""
+        page = self.get(page_path)
+        token = page.body.partition(b'name="csrf" value="')[2].partition(b'"')[0].decode()
+        assert token, page.body[:1000]
+        cookies = "; ".join(filter(None, [self.cookie, *(cookie.split(";")[0] for cookie in page.cookies)]))
+        head = {"Origin": ORIGIN, "Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies}
+        return self.request("POST", path, urlencode({"csrf": token, **fields}).encode(), **head)
+
+    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        """Make one request."""
+        context = ssl.create_default_context(cafile=str(self._authority))
+        connection = http.client.HTTPSConnection(NAME, timeout=60)
+        with contextlib.closing(connection):
+            plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+            connection.sock = context.wrap_socket(plain, server_hostname=NAME)
+            connection.request(method, path, body, {**({"Cookie": self.cookie} if self.cookie else {}), **headers})
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.getheaders()), answer.headers.get_all("Set-Cookie") or [], answer.read())

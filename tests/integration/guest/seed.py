@@ -1,0 +1,26 @@
+"""The data partition that the guest begins with: a claimed panel and three nights."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.integration.export.sky import NIGHTS, Sky
+from tests.unit.web.world import make_world
+
+PICTURES, PICTURE_BYTES = 24, 100_000
+SIZE = "1G"
+
+
+def make_data(image: Path) -> Sky:
+    """Write the image of the partition and return what is in its nights."""
+    folder = image.parent / "seed"
+    folder.mkdir()
+    data = folder / "nightjar"
+    with make_world(data) as world:
+        world.claim()
+    sky = Sky(data, folder)
+    for night in NIGHTS:
+        sky.add(night, PICTURES, PICTURE_BYTES)
+    command = ["mkfs.ext4", "-q", "-E", "root_owner=0:0", "-d", str(folder), str(image), SIZE]
+    subprocess.run(command, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+    return sky
