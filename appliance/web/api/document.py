@@ -19,6 +19,8 @@ _PLAIN: dict[object, dict[str, Any]] = {
     bool: {"type": "boolean"},
     datetime: {"type": "string", "format": "date-time"},
 }
+_IN_PATH: dict[str, dict[str, Any]] = {"number": {"type": "integer", "minimum": 1, "maximum": 10**18}}
+"""What may stand in a path, by the name that the route gives it."""
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "Why a request was refused (RFC 9457).",
@@ -86,14 +88,18 @@ def make_document(routes: tuple[Route, ...], version: str) -> dict[str, Any]:
 
 
 def _operation(entry: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    name = re.sub(r"[/.]", "_", _ARGUMENT.sub(r"by_\1", entry.path).strip("/"))
     success = {"POST": "202"}.get(entry.method, "200")
     operation: dict[str, Any] = {
-        "operationId": f"{entry.method.lower()}_{entry.path.strip('/').replace('/', '_').replace('.', '_')}",
+        "operationId": f"{entry.method.lower()}_{name}",
         "summary": entry.summary,
         "description": f"For: {_WHO[entry.access]}{_scope_words(entry.scope)}",
         "parameters": [
-            {"name": one.name, "in": "query", "required": False, "schema": one.schema, "description": one.help}
-            for one in entry.parameters
+            *({"name": one, "in": "path", "required": True, "schema": _IN_PATH[one]} for one in _ARGUMENT.findall(entry.path)),
+            *(
+                {"name": one.name, "in": "query", "required": False, "schema": one.schema, "description": one.help}
+                for one in entry.parameters
+            ),
         ],
         "responses": {
             success: {"description": entry.summary, "content": {"application/json": {"schema": _answer(entry, schemas)}}},

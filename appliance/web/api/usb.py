@@ -79,10 +79,7 @@ def jobs(visit: Visit) -> Answer:
 @route("GET", "/api/v1/jobs/<number>", access=Access.STAFF, style=Style.API, scope=Scope.READ, answer=JobView)
 def job(visit: Visit) -> Answer:
     """Tell how far a long work is."""
-    found = visit.parts.jobs.get(whole_number(visit.args["number"], "job", 1, _LARGEST_ID))
-    if found is None:
-        raise NotFoundError("There is no such job.")
-    return Json(job_view(found))
+    return Json(_view_of(visit, whole_number(visit.args["number"], "job", 1, _LARGEST_ID)))
 
 
 @route("POST", "/api/v1/jobs/<number>/stop", access=Access.ADMIN, style=Style.API, scope=Scope.ADMIN, answer=JobView)
@@ -90,4 +87,11 @@ def stop_job(visit: Visit) -> Answer:
     """Ask for the end of a long work; what is done of it stays."""
     number = whole_number(visit.args["number"], "job", 1, _LARGEST_ID)
     stop(visit, number)
-    return job(visit)
+    return Json(_view_of(visit, number), 202)
+
+
+def _view_of(visit: Visit, number: int) -> JobView:
+    found = visit.parts.jobs.get(number)
+    if found is None:
+        raise NotFoundError("There is no such job.")
+    return job_view(found)

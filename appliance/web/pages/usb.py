@@ -32,8 +32,10 @@ def usb(visit: Visit) -> Answer:
 @route("GET", "/usb/use", access=Access.ADMIN)
 def confirm_use(visit: Visit) -> Answer:
     """Tell what it means that a stick fills itself, and ask whether it shall."""
+    if "stick" not in visit.query:
+        return Redirect(HERE)
     try:
-        stick = stick_named(visit, visit.query.get("stick", ""))
+        stick = stick_named(visit, visit.query["stick"])
     except InputError as error:
         return _page(visit, error)
     return Page("usb_use", {"stick": stick, "name": name_of(stick), "active": "system"})

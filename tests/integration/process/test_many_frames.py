@@ -31,7 +31,7 @@ def test_five_hundred_frames_none_lost_nothing_leaked_and_rows_equal_files(tmp_p
         camera = _camera(appliance)
         assert camera["dropped"] == 0
         assert camera["received"] == camera["started"] == appliance.frames()
-        assert [queue["dropped"] for queue in appliance.get("/api/v1/system").json()["queues"]] == [0, 0]
+        assert [queue["dropped"] for queue in appliance.get("/api/v1/system").json()["queues"]] == [0, 0, 0, 0]
     files = {path.name for path in (tmp_path / "data" / "nights").glob("*/frames/*")}
     thumbs = {path.name for path in (tmp_path / "data" / "nights").glob("*/thumbs/*")}
     with sqlite3.connect(f"file:{tmp_path}/data/nightjar.db?mode=ro", uri=True) as database:

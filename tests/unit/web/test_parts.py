@@ -296,7 +296,13 @@ def test_values_become_json_and_secrets_never_do() -> None:
 def test_the_document_describes_every_route_of_the_api() -> None:
     document = make_document(table(), "1.2.3")
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert described == {(entry.method, entry.path) for entry in table() if entry.style is Style.API}
+    told = {(entry.method, entry.path.replace("<", "{").replace(">", "}")) for entry in table() if entry.style is Style.API}
+    assert described == told
+    job = document["paths"]["/api/v1/jobs/{number}"]["get"]
+    assert [(one["name"], one["in"], one["required"]) for one in job["parameters"]] == [("number", "path", True)]
+    names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_]+", name.replace("-", "_")) for name in names)
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= set(document["components"]["schemas"])
     with pytest.raises(TypeError):

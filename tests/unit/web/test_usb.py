@@ -160,6 +160,7 @@ def test_a_stick_is_confirmed_after_a_question_and_written_down(bench: Bench) ->
 def test_what_is_not_plugged_in_is_not_confirmed(bench: Bench, fs_id: str) -> None:
     bench.plug(a_stick(), a_stick("", label="no id"))
     assert NOT_THERE in bench.admin.get(f"/usb/use?stick={quote(fs_id)}").text
+    assert bench.admin.get("/usb/use").header("location") == "/usb"
     for path in ("/usb/use", "/usb/let-go"):
         reply = bench.admin.post(path, {"stick": fs_id})
         assert reply.status == 400
@@ -293,7 +294,7 @@ def test_programs_order_and_stop(bench: Bench) -> None:
     assert (request.nights, request.newest, request.kinds) == ((bench.night,), 0, (ExportKind.FILMS,))
     assert not request.is_automatic
     status, told = bench.api(bench.token, f"/api/v1/jobs/{told['id']}/stop", {})
-    assert (status, told["state"]) == (200, "stopped")
+    assert (status, told["state"]) == (202, "stopped")
     assert [action for action, _ in bench.acts()] == ["job stopped", "usb export ordered"]
 
 
