@@ -107,12 +107,6 @@ class _Hole(io.RawIOBase):
     def __init__(self, zeros: int, tail: bytes) -> None:
         self._zeros, self._tail, self._at = zeros, tail, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def tell(self) -> int:
         return self._at
 
