@@ -1,6 +1,7 @@
 """`python -m appliance export-child`: one task from stdin, events to stdout; all that ever touches a stick runs here."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from appliance.export.messages import LONGEST_LINE, Event, line_of, task_of
 from appliance.export.run import Export, Hands
 
 NICENESS = 19
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2); util-linux's setpriv would do it, but asks for capset(2) besides, which the supervisor's sandbox refuses."""
 
 
 class _Stop:
@@ -26,6 +29,7 @@ class _Stop:
 
 def run() -> int:
     """Do one task; nothing is heard after it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)  # whoever started us has died: so do we
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop.want)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, which then ends us

@@ -18,10 +18,9 @@ _KEPT_VARIABLES = ("PATH", "PYTHON", "LANG", "LC_", "TZ", "COVERAGE_")
 
 
 def child_command() -> tuple[str, ...]:
-    """Return how the child is started: it ends with us, and reads and writes only while nobody else wants to."""
-    wrappers = (("setpriv", "--pdeathsig", "KILL"), ("ionice", "-c", "3", "-t"))
-    found = [word for wrapper in wrappers if shutil.which(wrapper[0]) for word in wrapper]
-    return (*found, sys.executable, "-P", "-m", "appliance", "export-child")
+    """Return how the child is started: it reads and writes only while nobody else wants to."""
+    gentle = ("ionice", "-c", "3", "-t") if shutil.which("ionice") else ()
+    return (*gentle, sys.executable, "-P", "-m", "appliance", "export-child")
 
 
 class Child:

@@ -176,7 +176,7 @@ def test_it_goes_at_the_pace_it_was_given_and_tells_how_far_it_is(sky: Sky) -> N
     assert steps[-1].total_bytes == copied
 
 
-@pytest.mark.needs("setpriv", "ionice")
+@pytest.mark.needs("ionice")
 def test_started_as_the_service_does_it_gives_way_to_everybody(sky: Sky) -> None:
     sky.add("2026-01-31", 60, size=700_000)
     with sky.child(child_command(), speed_bytes_s=4 << 20) as child:
@@ -190,7 +190,14 @@ def test_started_as_the_service_does_it_gives_way_to_everybody(sky: Sky) -> None
     assert high_water_kib < 40_000
 
 
-@pytest.mark.needs("setpriv", "ionice")
+def catches(process: int, sign: signal.Signals) -> bool:
+    """Return whether a process has a handler of its own for a signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (sign - 1) & 1)
+
+
+@pytest.mark.needs("ionice")
 def test_it_ends_with_its_parent() -> None:
     script = (
         "import subprocess, sys; print(subprocess.Popen(sys.argv[2:], stdin=int(sys.argv[1])).pid, flush=True); sys.stdin.read()"

@@ -14,7 +14,7 @@ from appliance.domain.stick import StickState
 from tests.integration.export.bench import bench
 from tests.integration.export.sky import NIGHTS, Sky
 
-pytestmark = pytest.mark.needs("sha256sum", "setpriv", "ionice")
+pytestmark = pytest.mark.needs("sha256sum", "ionice")
 
 CALM_S = 10.0
 """No step may come near the 45 s after which a worker counts as stuck; the machine of the tests may be busy."""

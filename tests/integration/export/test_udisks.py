@@ -15,7 +15,7 @@ from tests.integration.export.sky import Sky
 from tests.integration.host.madeupudisks import MadeUpUdisks, made_up_udisks
 from tests.integration.host.standin import Refusal, bare_bus
 
-pytestmark = pytest.mark.needs("dbus-daemon", "sha256sum", "setpriv", "ionice")
+pytestmark = pytest.mark.needs("dbus-daemon", "sha256sum", "ionice")
 
 OPTIONS = "noexec,nosuid,nodev,nosymfollow,noatime"
 
