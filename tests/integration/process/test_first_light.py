@@ -84,14 +84,16 @@ def test_an_accelerated_night_over_a_set_site_shows_stars_and_grows_keogram_and_
         for _ in range(6):
             appliance.wait_for_new_frame()
         products = tmp_path / "data" / "nights" / night / "products"
+        trail = products / "startrail.jpg"
         single = _picture(appliance.get("/latest.jpg").body)
+        points = _bright(single)
         # Saved every few frames: the first trail that is saved may hold little but the first, short exposures.
         wait_until(
-            lambda: _bright(products / "startrail.jpg") > max(100, 2 * np.count_nonzero(single > 90)),
+            lambda: trail.exists() and _bright(_picture(trail.read_bytes())) > max(100, 2 * points),
             120,
             "a trail of stars, longer than one picture's points; that it equals the maximum is proved frame by frame elsewhere",
         )
-        assert _picture((products / "startrail.jpg").read_bytes()).shape == single.shape
+        assert _picture(trail.read_bytes()).shape == single.shape
         keogram = simplejpeg.decode_jpeg((products / "keogram.jpg").read_bytes(), colorspace="GRAY")
         assert keogram.shape[1] >= 4
 
@@ -100,8 +102,8 @@ def _picture(jpeg: bytes) -> np.ndarray:
     return simplejpeg.decode_jpeg(jpeg, colorspace="GRAY")
 
 
-def _bright(trail: Path) -> int:
-    return int(np.count_nonzero(_picture(trail.read_bytes()) > 90)) if trail.exists() else 0
+def _bright(picture: NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(picture > 90))
 
 
 def _stars(appliance: Appliance) -> int:
