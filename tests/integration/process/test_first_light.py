@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+from numpy.typing import NDArray
 from selenium.webdriver.common.by import By
 
 from tests.integration.process.appliance import NAME, PASSWORD, ROOT, Appliance, wait_until
@@ -98,8 +99,9 @@ def test_an_accelerated_night_over_a_set_site_shows_stars_and_grows_keogram_and_
         assert keogram.shape[1] >= 4
 
 
-def _picture(jpeg: bytes) -> np.ndarray:
-    return simplejpeg.decode_jpeg(jpeg, colorspace="GRAY")
+def _picture(jpeg: bytes) -> NDArray[np.uint8]:
+    picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(jpeg, colorspace="GRAY")
+    return picture
 
 
 def _bright(picture: NDArray[np.uint8]) -> int:
