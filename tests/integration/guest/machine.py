@@ -77,6 +77,7 @@ class Guest:
             "-chardev", f"socket,id=agent,path={self.folder / 'agent'},server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=nightjar-test",
             "-device", "virtio-rng-pci", "-device", f"qemu-xhci,id=xhci,p2={PORTS},p3={PORTS}",
+            "-device", "virtio-scsi-pci,id=scsi",
             "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off",
             "-action", "reboot=shutdown,panic=exit-failure", "-device", "pvpanic",
         ]  # fmt: skip
@@ -185,22 +186,31 @@ class Guest:
 
     # Sticks
 
-    def plug(self, image: Path, *, is_removable: bool = True, is_read_only: bool = False) -> str:
-        """Plug in a USB stick and return its name."""
+    def plug(self, image: Path, *, is_read_only: bool = False, bytes_per_s: int = 0, bus: str = "xhci.0") -> str:
+        """Plug in a USB stick, on the bus `scsi.0` another removable drive; return its name.
+
+        Parameters
+        ----------
+        image : Path
+            What is on it.
+        is_read_only : bool
+            Whether it is write-protected.
+        bytes_per_s : int
+            How fast it is written to at most; by default as fast as it goes.
+        bus : str
+        """
         self._sticks += 1
         name = f"stick{self._sticks}"
-        file = {"driver": "file", "filename": str(image), "read-only": is_read_only, "auto-read-only": False}
-        node = {"driver": "raw", "node-name": name, "file": file, "read-only": is_read_only}
-        self.monitor.run("blockdev-add", **node)
-        self.monitor.run(
-            "device_add",
-            driver="usb-storage",
-            id=name,
-            drive=name,
-            bus="xhci.0",
-            removable=is_removable,
-            serial=f"NJ{self._sticks:06}",
-        )
+        node: dict[str, object] = {"driver": "file", "filename": str(image), "read-only": is_read_only, "auto-read-only": False}
+        node = {"driver": "raw", "file": node, "read-only": is_read_only}
+        if bytes_per_s:
+            limits = {"bps-write": bytes_per_s}
+            self.monitor.run("object-add", qom_type="throttle-group", id=f"{name}-speed", limits=limits)
+            node = {"driver": "throttle", "throttle-group": f"{name}-speed", "file": node, "read-only": is_read_only}
+        self.monitor.run("blockdev-add", **node, node_name=name)
+        driver = "usb-storage" if bus == "xhci.0" else "scsi-hd"
+        serial = f"NJ{self._sticks:06}"
+        self.monitor.run("device_add", driver=driver, id=name, drive=name, bus=bus, removable=True, serial=serial)
         return name
 
     def pull(self, name: str) -> None:

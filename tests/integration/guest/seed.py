@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.integration.export.sky import NIGHTS, Sky
 from tests.unit.web.world import make_world
 
-PICTURES, PICTURE_BYTES = 24, 100_000
+PRODUCT_BYTES = {night: 8_000_000 for night in NIGHTS} | {NIGHTS[-1]: 200_000}
+"""Keograms only: pictures that no row knows of are removed at the start, as a crash would have left them. The newest is small."""
 SIZE = "1G"
 
 
@@ -19,8 +20,8 @@ def make_data(image: Path) -> Sky:
     with make_world(data) as world:
         world.claim()
     sky = Sky(data, folder)
-    for night in NIGHTS:
-        sky.add(night, PICTURES, PICTURE_BYTES)
+    for night, size in PRODUCT_BYTES.items():
+        sky.add(night, 0, size)
     command = ["mkfs.ext4", "-q", "-E", "root_owner=0:0", "-d", str(folder), str(image), SIZE]
     subprocess.run(command, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, cwd=tempfile.gettempdir())
     return sky
