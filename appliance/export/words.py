@@ -14,6 +14,7 @@ HUNG = "The stick does not answer any more."
 HUNG_ADVICE = "Pull it out and try another one. If this stays although it is out, restart the appliance."
 NOT_LET_GO = "Something on it may not be written yet: switch the appliance off before you pull it out."
 SLOW_ADVICE = "Leave it plugged in as long as it takes, or take a faster stick."
+_RENAME = "Rename what lies there under the name of a picture, a film or their folder."
 _FORMAT = "Format the stick as exFAT on a computer and plug it in again."
 
 
@@ -109,10 +110,10 @@ def _done(ended: Ended, copied: str) -> Ending:
     if ended.too_large:
         problems.append(f"{_count(ended.too_large, 'file')} of 4 GiB and more cannot be held by FAT32.")
     if ended.in_the_way:
-        problems.append(f"{_count(ended.in_the_way, 'file')} could not be written: a folder lies in the place.")
+        problems.append(f"{_count(ended.in_the_way, 'file')} could not be written: something else lies in the place.")
     if ended.done_files == 0 and not problems:
         return Ending(JobState.DONE, StickState.DONE, "Everything was on the stick already.")
-    advice = [_FORMAT] * bool(ended.too_large) + ["Rename these folders on the stick."] * bool(ended.in_the_way)
+    advice = [_FORMAT] * bool(ended.too_large) + [_RENAME] * bool(ended.in_the_way)
     return Ending(JobState.DONE, StickState.DONE, " ".join([f"{copied}.", *problems]), " ".join(advice))
 
 

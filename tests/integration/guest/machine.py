@@ -92,7 +92,7 @@ class Guest:
             self._agent.connect(str(self.folder / "agent"))
             self._agent.settimeout(1.0)
             self._inbox = b""
-            self._line(BOOT_S)
+            self.wait_until_booted()
         except BaseException:
             self._end()
             print(self.told())
@@ -102,6 +102,11 @@ class Guest:
 
     def __exit__(self, *_: object) -> None:
         self._end()
+
+    def wait_until_booted(self) -> None:
+        """Wait until the agent says that it is there."""
+        said = json.loads(self._line(BOOT_S))
+        assert said == {"ready": True}, said
 
     def _end(self) -> None:
         for opened in (getattr(self, "monitor", None), getattr(self, "_agent", None)):

@@ -5,14 +5,12 @@ import http.client
 import socket
 import ssl
 from pathlib import Path
-from urllib.parse import urlencode
 
 from tests.integration.guest.machine import Guest, wait_for
 from tests.integration.process.appliance import Answer, Appliance
 from tests.unit.web.world import ADMIN, PASSWORD
 
 NAME = "nightjar.local"
-ORIGIN = f"https://{NAME}"
 
 
 class Panel(Appliance):
@@ -28,23 +26,12 @@ class Panel(Appliance):
         self._authority.parent.mkdir(parents=True, exist_ok=True)
         self._authority.write_text(wait_for(lambda: guest.run("cat", "/data/nightjar-tls/ca.pem").out, "the authority", 300))
         wait_for(self.answers, "the panel to answer", 300)
-        self.enter()
+        self.login(ADMIN, PASSWORD)
 
-    def enter(self) -> None:
-        """Log in with the account that the guest began with."""
-        self.cookie = ""
-        answer = self.send("/login", "/login", name=ADMIN, password=PASSWORD)
-        assert answer.status == 303, answer.body
-        self.cookie = next(cookie.split(";")[0] for cookie in answer.cookies if cookie.startswith("__Host-nightjar="))
-
-    def send(self, path: str, page_path: str, **fields: str) -> Answer:
-        """Send a form of a page."""
-        page = self.get(page_path)
-        token = page.body.partition(b'name="csrf" value="')[2].partition(b'"')[0].decode()
-        assert token, page.body[:1000]
-        cookies = "; ".join(filter(None, [self.cookie, *(cookie.split(";")[0] for cookie in page.cookies)]))
-        head = {"Origin": ORIGIN, "Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies}
-        return self.request("POST", path, urlencode({"csrf": token, **fields}).encode(), **head)
+    @property
+    def origin(self) -> str:
+        """Where its pages come from, as a browser says it."""
+        return f"https://{NAME}"
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Make one request."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.integration.export.sky import NIGHTS, Sky
 from tests.unit.web.world import make_world
 
-PRODUCT_BYTES = {night: 8_000_000 for night in NIGHTS} | {NIGHTS[-1]: 200_000}
+PRODUCT_BYTES = dict.fromkeys(NIGHTS, 8_000_000) | {NIGHTS[-1]: 200_000}
 """Keograms only: pictures that no row knows of are removed at the start, as a crash would have left them. The newest is small."""
 SIZE = "1G"
 

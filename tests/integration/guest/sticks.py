@@ -45,8 +45,13 @@ def fs_id(image: Path) -> str:
 
 def confirm(guest: Guest, *images: Path) -> None:
     """Have an admin's `use this stick` in the database."""
+    confirm_ids(guest, *map(fs_id, images))
+
+
+def confirm_ids(guest: Guest, *fs_ids: str) -> None:
+    """Have it of sticks that are told by the ids of their file systems."""
     user = ("setpriv", "--reuid=nightjar", "--regid=nightjar", "--clear-groups")
-    guest.must(*user, "python3", "-P", "-c", CONFIRM, *map(fs_id, images))
+    guest.must(*user, "python3", "-P", "-c", CONFIRM, *fs_ids)
 
 
 def rows(guest: Guest, question: str) -> Any:  # noqa: ANN401
@@ -56,13 +61,23 @@ def rows(guest: Guest, question: str) -> Any:  # noqa: ANN401
 
 def jobs_of(guest: Guest, image: Path) -> list[tuple[str, str]]:
     """Return state and words of the jobs for a stick, in their order."""
-    asked = f"select state, message from job where request like '%{fs_id(image)}%' order by id"
+    return jobs_of_id(guest, fs_id(image))
+
+
+def jobs_of_id(guest: Guest, fs_id: str) -> list[tuple[str, str]]:
+    """Return the same of a stick that is told by the id of its file system."""
+    asked = f"select state, message from job where request like '%{fs_id}%' order by id"
     return [(state, message) for state, message in rows(guest, asked)]
 
 
 def mounted(guest: Guest) -> dict[str, set[str]]:
     """Return the options of every stick that is mounted, by the kind of its file system."""
     return {line[2]: set(line[3].split(",")) for line in guest.python(MOUNTS)}
+
+
+def mount_point(guest: Guest, kind: str) -> str:
+    """Return where the stick with a kind of file system is mounted, empty where none is."""
+    return next((line[1] for line in guest.python(MOUNTS) if line[2] == kind), "")
 
 
 def disks(guest: Guest) -> list[str]:

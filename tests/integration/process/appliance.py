@@ -65,6 +65,11 @@ class Appliance:
         self._reader.start()
         self.port = int(self._line(r"panel: https://127\.0\.0\.1:(\d+)"))
 
+    @property
+    def origin(self) -> str:
+        """Where its pages come from, as a browser says it."""
+        return f"https://127.0.0.1:{self.port}"
+
     def claim(self) -> None:
         """Claim the device with the code it printed, and log in."""
         self.setup_code = self._line(r"setup code: ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
@@ -72,10 +77,10 @@ class Appliance:
         assert answer.status == 303, answer.body
         self.login()
 
-    def login(self) -> None:
-        """Log in with the account that `claim` made."""
+    def login(self, name: str = NAME, password: str = PASSWORD) -> None:
+        """Log in, if nothing else is said with the account that `claim` made."""
         self.cookie = ""
-        answer = self.post("/login", name=NAME, password=PASSWORD)
+        answer = self.post("/login", name=name, password=password)
         assert answer.status == 303, answer.body
         found = re.search(r"(__Host-nightjar=[^;]+)", "\n".join(answer.cookies))
         assert found, answer.cookies
@@ -97,7 +102,7 @@ class Appliance:
             path,
             urlencode({"csrf": token[1].decode(), **fields}).encode(),
             Cookie=cookies,
-            Origin=f"https://127.0.0.1:{self.port}",
+            Origin=self.origin,
             **{"Content-Type": "application/x-www-form-urlencoded"},
         )
 
@@ -157,7 +162,7 @@ class Appliance:
             **{
                 "Content-Type": "application/json",
                 "X-CSRF-Token": token[1].decode(),
-                "Origin": f"https://127.0.0.1:{self.port}",
+                "Origin": self.origin,
             },
         )
 
