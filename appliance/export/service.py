@@ -96,7 +96,7 @@ class ExportService(Generic[VolumeT]):
         self._ejects: set[str] = set()
         self._changes: Changes | None = None
         self._list_at_s = float("-inf")
-        self._is_away = False
+        self._is_away = self._has_more = False
         self._left_mounted: frozenset[str] = frozenset()
         """File-system ids of sticks that a crash may have left mounted."""
         self._confirmed: set[str] = set()
@@ -107,15 +107,16 @@ class ExportService(Generic[VolumeT]):
 
     def step(self) -> None:
         """Do one piece of work."""
-        self._listen()
+        self._listen(0.0 if self._has_more else WAIT_S)
         if self._now() >= self._list_at_s:
             self._list()
         if self._sticks.here:
             self._confirmed = {stick.fs_id for stick in self._confirmed_sticks.confirmed()}
         if self._current is None:
-            self._begin_next()
+            self._has_more = self._begin_next()
         else:
             self._tend(self._current)
+            self._has_more = self._current is None or self._current.work.has_more
         self._let_wait()
         self._report.look_after_issues(self._child.reap())
         self._publish()
@@ -132,16 +133,16 @@ class ExportService(Generic[VolumeT]):
         if self._changes is not None:
             self._changes.close()
 
-    def _listen(self) -> None:
-        """Wait a moment for news: of drives, or from the panel."""
+    def _listen(self, wait_s: float) -> None:
+        """Wait so long for news: of drives, or from the panel."""
         if self._changes is not None:
-            if self._changes.take(WAIT_S) is not None:
+            if self._changes.take(wait_s) is not None:
                 self._list_at_s = float("-inf")
                 while self._changes.take(0.0) is not None:
                     pass  # one list answers them all
             command = self._commands.take(0.0)
         else:
-            command = self._commands.take(WAIT_S)
+            command = self._commands.take(wait_s)
         if command is not None:
             self._ejects.add(command.fs_id)
 
@@ -186,27 +187,28 @@ class ExportService(Generic[VolumeT]):
         if stick.is_off and stick.fs_id:
             self._sticks.let_go_of(stick, self._now(), is_confirmed=stick.fs_id in self._confirmed)
 
-    def _begin_next(self) -> None:
-        """Begin with the next stick that there is something to do with: letting go, jobs, its own export, looking."""
+    def _begin_next(self) -> bool:
+        """Begin with the next stick that there is something to do with: letting go, jobs, its own export, looking.
+
+        Return whether something was begun.
+        """
         for fs_id in sorted(self._ejects):
             self._ejects.discard(fs_id)
             stick = self._sticks.usable(fs_id)
             if stick is not None and not stick.is_off:
                 self._begin(stick, None)
-                return
+                return True
         idle = [stick for _, stick in sorted(self._sticks.here.items()) if stick.refusal is None and not stick.is_off]
         if not idle:
-            return
+            return False
         waiting = self._report.waiting()
         for job, request in waiting:
             stick = self._sticks.usable(request.fs_id)
             if stick is None or stick.is_off:
                 continue
             if self._begin_job(stick, job, request):
-                return
-        for stick in idle:
-            if not stick.is_served and self._offer(stick):
-                return
+                return True
+        return any(self._offer(stick) for stick in idle if not stick.is_served)
 
     def _begin_job(self, stick: Plugged[VolumeT], job: Job, request: ExportRequest) -> bool:
         """Begin a job, or end it if it may not be done; return whether it was begun."""

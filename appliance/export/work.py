@@ -95,6 +95,11 @@ class Work(Generic[VolumeT]):
         self.looked: Looked | None = None
         self.progress: Progress | None = None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to do that nothing has to be waited for."""
+        return self._phase is not _Phase.CHILD and self._now() >= self._again_at
+
     def step(self) -> Finished | None:
         """Go on; return how it ended, once it has."""
         if self._now() < self._again_at:

@@ -5,7 +5,6 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 SECTOR = 512
@@ -17,17 +16,7 @@ HEAD = 1 << 20
 """Where what describes a file system this small lies, of every kind; files follow, and a few bytes of theirs may be hit."""
 
 
-@dataclass(frozen=True)
-class Volume:
-    """A file system that was mutated."""
-
-    number: int
-    kind: str
-    mutation: str
-    image: Path
-
-
-def make(folder: Path, count: int, content: Path, filled: Path) -> Iterator[Volume]:
+def make(folder: Path, count: int, content: Path, filled: Path) -> Iterator[Path]:
     """Make so many mutated file systems.
 
     Parameters
@@ -46,10 +35,9 @@ def make(folder: Path, count: int, content: Path, filled: Path) -> Iterator[Volu
         _make_one(image, kind, content, filled)
         chance = random.Random(number)
         data = bytearray(image.read_bytes())
-        mutation = MUTATIONS[number // len(KINDS) % len(MUTATIONS)]
-        mutation(data, chance)
+        MUTATIONS[number // len(KINDS) % len(MUTATIONS)](data, chance)
         image.write_bytes(data)
-        yield Volume(number, kind, mutation.__name__, image)
+        yield image
 
 
 def make_panicking(image: Path, content: Path) -> None:

@@ -16,8 +16,11 @@ from appliance.store.database import Database
 from appliance.store.sticks import StickStore
 database = Database(Path("/data/nightjar"), SystemClock())
 database.open()
+sticks = StickStore(database, SystemClock())
+for stick in sticks.confirmed():
+    sticks.forget(stick.fs_id)
 for fs_id in sys.argv[1:]:
-    StickStore(database, SystemClock()).confirm(fs_id, fs_id, "ada")
+    sticks.confirm(fs_id, fs_id, "ada")
 database.close()
 """
 ROWS = """
@@ -44,7 +47,7 @@ def fs_id(image: Path) -> str:
 
 
 def confirm(guest: Guest, *images: Path) -> None:
-    """Have an admin's `use this stick` in the database."""
+    """Have an admin's `use this stick` in the database, of these and no others."""
     confirm_ids(guest, *map(fs_id, images))
 
 
