@@ -112,11 +112,7 @@ class ExportService(Generic[VolumeT]):
             self._list()
         if self._sticks.here:
             self._confirmed = {stick.fs_id for stick in self._confirmed_sticks.confirmed()}
-        if self._current is None:
-            self._has_more = self._begin_next()
-        else:
-            self._tend(self._current)
-            self._has_more = self._current is None or self._current.work.has_more
+        self._has_more = self._begin_next() if self._current is None else self._tend(self._current)
         self._let_wait()
         self._report.look_after_issues(self._child.reap())
         self._publish()
@@ -306,8 +302,8 @@ class ExportService(Generic[VolumeT]):
             other.fs_id in asked_for or (other is not stick and not other.is_served and self._is_wanted(other)) for other in drive
         )
 
-    def _tend(self, current: _Current[VolumeT]) -> None:
-        """Go on with the stick in work."""
+    def _tend(self, current: _Current[VolumeT]) -> bool:
+        """Go on with the stick in work; return whether the next step need not wait."""
         job_id = self._report.job_id
         is_stop_wanted = job_id is not None and self._jobs.is_stop_requested(job_id)
         if is_stop_wanted or current.stick.fs_id in self._ejects:
@@ -322,6 +318,7 @@ class ExportService(Generic[VolumeT]):
         if finished is not None:
             self._current = None
             self._finish(current, finished)
+        return finished is not None or current.work.has_more
 
     def _finish(self, current: _Current[VolumeT], finished: Finished) -> None:
         """Tell how the work on a stick ended."""
