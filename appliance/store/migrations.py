@@ -211,9 +211,40 @@ _READINGS = (
     """,
 )
 
+_UPLOADS = (
+    """
+    CREATE TABLE upload (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        target TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        path TEXT NOT NULL,
+        name TEXT NOT NULL,
+        state TEXT NOT NULL,
+        tries INTEGER NOT NULL,
+        message TEXT NOT NULL,
+        is_changed INTEGER NOT NULL,
+        UNIQUE (target, name)
+    ) STRICT
+    """,
+    "CREATE INDEX upload_by_state ON upload (target, state, tries, id)",
+    "CREATE INDEX upload_by_kind ON upload (target, kind, id)",
+    """
+    CREATE TABLE upload_tally (
+        target TEXT PRIMARY KEY,
+        arrived INTEGER NOT NULL,
+        arrived_bytes INTEGER NOT NULL,
+        dropped INTEGER NOT NULL,
+        newest_claimed INTEGER NOT NULL,
+        last_name TEXT NOT NULL,
+        last_at TEXT
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS = (
     Migration(1, "frames, settings, accounts, audit log", _RUNNING_TIME + _FRAMES + _SETTINGS + _ACCOUNTS + _AUDIT),
     Migration(2, "jobs, USB sticks", _JOBS + _STICKS),
     Migration(3, "readings of the machine", _READINGS),
+    Migration(4, "queue of uploads", _UPLOADS),
 )
 """Every step, in order."""

@@ -335,6 +335,44 @@ class ReadingRow(peewee.Model):
         table_name = "reading"
 
 
+class UploadRow(peewee.Model):
+    """A file on its way to a target."""
+
+    id = peewee.AutoField()
+    target = peewee.TextField()
+    kind = peewee.TextField()
+    path = peewee.TextField()
+    name = peewee.TextField()
+    state = peewee.TextField()
+    tries = peewee.IntegerField()
+    message = peewee.TextField()
+    is_changed = peewee.BooleanField()
+    """Whether it was saved anew while it was on its way."""
+
+    class Meta:
+        """Its table."""
+
+        table_name = "upload"
+
+
+class UploadTallyRow(peewee.Model):
+    """What has become of a target's uploads."""
+
+    target = peewee.TextField(primary_key=True)
+    arrived = peewee.IntegerField()
+    arrived_bytes = peewee.IntegerField()
+    dropped = peewee.IntegerField()
+    newest_claimed = peewee.IntegerField()
+    """Id of the newest picture that has had its turn."""
+    last_name = peewee.TextField()
+    last_at = OptionalMomentField(null=True)
+
+    class Meta:
+        """Its table."""
+
+        table_name = "upload_tally"
+
+
 class SequenceRow(peewee.Model):
     """SQLite's own table: the highest id that was ever given in a table."""
 
