@@ -16,10 +16,15 @@ NightjarError
     UnavailableError       there is no such service here, or it does not answer: "not available on this machine: ..."
     DeniedError            the machine's rules (polkit, D-Bus policy) say no
     ServiceError           a service refused for a reason of its own; holds the error's name
+  UploadError              a target cannot be reached or used now; holds the fault
+  UploadRefusedError       a target does not take one file, for good
+  StoppedError             long work was asked to end
   InputError               something a person or peer sent is not usable; says what to do
 """
 
 from dataclasses import dataclass
+
+from appliance.domain.fault import Fault
 
 
 class NightjarError(Exception):
@@ -105,6 +110,22 @@ class ServiceError(MachineError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+class UploadError(NightjarError):
+    """A target cannot be reached or used now; the message says what was seen, for people."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class UploadRefusedError(NightjarError):
+    """A target does not take one file, for good; it takes others."""
+
+
+class StoppedError(NightjarError):
+    """Long work was asked to end, and has."""
 
 
 class InputError(NightjarError):

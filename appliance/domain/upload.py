@@ -61,3 +61,34 @@ class QueueSummary:
     """Files that were never sent: the queue was full, they were removed from this appliance first, or an admin cleared it."""
     last_name: str
     last_at: datetime | None
+
+
+class CourierState(StrEnum):
+    """What a target's worker does."""
+
+    IDLE = "idle"
+    SENDING = "sending"
+    PAUSED = "paused"
+    """It failed, and is tried again by itself."""
+    STOPPED = "stopped"
+    """It failed in a way that a person must look at."""
+    QUIET = "quiet"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """What the panel shows of a target's worker."""
+
+    state: CourierState
+    name: str = ""
+    """Of the file that is on its way."""
+    sent: int = 0
+    size: int = 0
+    message: str = ""
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryNow:
+    """Try a target again at once."""

@@ -1,0 +1,1 @@
+"""Delivers what the queue holds to its targets."""
