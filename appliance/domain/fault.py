@@ -46,7 +46,7 @@ _WORDS = {
     Fault.PATH: ("The folder does not exist.", "Check Folder, or make it on the other side."),
     Fault.RIGHT: ("This user may not write there.", "Choose another Folder, or allow this user to write into it."),
     Fault.FULL: ("There is no room left on the other side.", "Remove something there, or let this target get less."),
-    Fault.KEY: ("The computer shows another key than the one that was confirmed.", "If it was set up anew, confirm Host key again."),
+    Fault.KEY: ("The computer shows another key than was confirmed.", "If it was set up anew, confirm Host key again."),
     Fault.CERTIFICATE: (
         "The computer's certificate is not trusted.",
         "If it is the right computer, choose Trust this certificate and compare the fingerprint there.",

@@ -14,8 +14,9 @@ _NAP_S = 1.0
 
 
 def pause_s(fault: Fault, failures: int, chance: random.Random) -> float:
-    """Return how long to wait after so many failures in a row: doubled each time, with jitter, so that a hundred appliances that
-    lost one server do not come back in one second.
+    """Return how long to wait after so many failures in a row.
+
+    It is doubled each time, with jitter: a hundred appliances that lost one server do not come back in one second.
 
     Parameters
     ----------

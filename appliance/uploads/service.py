@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import StoppedError, UploadError, UploadRefusedError
+from appliance.domain.fault import Fault
 from appliance.domain.health import Severity
 from appliance.domain.upload import Courier, CourierState, RetryNow, Upload
 from appliance.supervisor.channels import Mailbox, Published
@@ -185,7 +186,7 @@ class UploadService:
             self._queue.refuse(upload, str(error))
             log.warning("upload refused: %s: %s: %s", self._id, name, error)
         except UploadError as error:
-            self._queue.put_back(upload, str(error), is_counted=not (error.fault.is_trust or error.fault.is_weather) or size > 0)
+            self._queue.put_back(upload, str(error), is_counted=error.fault is Fault.BROKEN)
             self._failed(error, rules)
         else:
             self._queue.arrived(upload, size)
