@@ -115,9 +115,11 @@ class ServiceError(MachineError):
 class UploadError(NightjarError):
     """A target cannot be reached or used now; the message says what was seen, for people."""
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: Fault, message: str, *, shown: str = "") -> None:
         super().__init__(message)
         self.fault = fault
+        self.shown = shown
+        """The key or certificate that the other side showed, where the fault is about trust."""
 
 
 class UploadRefusedError(NightjarError):

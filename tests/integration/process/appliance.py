@@ -188,7 +188,7 @@ class Appliance:
         found, todo = [], [self.process.pid]
         while todo:
             parent = todo.pop()
-            for child in _children_of(parent):
+            for child in children_of(parent):
                 todo.append(child)
                 if name in Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode():
                     found.append(child)
@@ -222,7 +222,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def _children_of(parent: int) -> list[int]:
+def children_of(parent: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{parent}/task").glob("*/children"):
         found += [int(word) for word in task.read_text().split()]

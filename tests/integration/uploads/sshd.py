@@ -1,0 +1,118 @@
+"""A real OpenSSH server of the test's own, on loopback, for the user who runs the tests."""
+
+import getpass
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.process.appliance import children_of
+
+SSHD = Path("/usr/sbin/sshd")
+SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
+CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+PidFile none
+AuthorizedKeysFile {folder}/authorized
+StrictModes no
+UsePAM no
+PasswordAuthentication {passwords}
+KbdInteractiveAuthentication no
+PermitRootLogin yes
+LogLevel VERBOSE
+Subsystem sftp {subsystem}
+"""
+
+
+@dataclass
+class Sshd:
+    """The server, and what a client needs to know of it."""
+
+    folder: Path
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def user(self) -> str:
+        return getpass.getuser()
+
+    @property
+    def host_key(self) -> str:
+        return " ".join((self.folder / "host.pub").read_text().split()[:2])
+
+    @property
+    def client_key(self) -> str:
+        return (self.folder / "client").read_text()
+
+    def kill(self) -> None:
+        """End the server with every connection that it serves."""
+        todo = [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            with suppress(OSError):
+                todo += children_of(pid)
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+def make_keys(folder: Path, kind: str = "ed25519") -> None:
+    """Make host key and client key; an earlier host key is replaced."""
+    for name in ("host", "client"):
+        for path in (folder / name, folder / f"{name}.pub"):
+            if name == "host" or not (folder / "client").exists():
+                path.unlink(missing_ok=True)
+        if not (folder / name).exists():
+            command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(folder / name)]
+            subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    (folder / "authorized").write_text((folder / "client.pub").read_text())
+
+
+@contextmanager
+def sshd(folder: Path, *, port: int = 0, passwords: bool = False, file_limit_kib: int = 0) -> Iterator[Sshd]:
+    """Run a server until the end of the block.
+
+    Parameters
+    ----------
+    folder : Path
+        With the keys of `make_keys`.
+    port : int
+        By default a free one.
+    passwords : bool
+        Whether it asks for passwords, too.
+    file_limit_kib : int
+        Files may not become larger, as with a quota that is full; 0 for none.
+    """
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+    subsystem = str(SFTP_SERVER)
+    if file_limit_kib:
+        limited = folder / "limited-sftp-server"
+        limited.write_text(f"#!/bin/bash\ntrap '' XFSZ\nulimit -f {file_limit_kib}\nexec {SFTP_SERVER}\n")
+        limited.chmod(0o755)
+        subsystem = str(limited)
+    config = folder / "sshd_config"
+    config.write_text(CONFIG.format(port=port, folder=folder, passwords="yes" if passwords else "no", subsystem=subsystem))
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in before a login; asked for as root only
+    with (folder / "sshd.log").open("ab") as log:
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    server = Sshd(folder, port, process)
+    try:
+        until = time.monotonic() + 30
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            assert process.poll() is None, (folder / "sshd.log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.kill()
