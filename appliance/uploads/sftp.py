@@ -127,11 +127,12 @@ class SftpTarget:
 
     @contextmanager
     def _told_of_writing(self) -> Iterator[None]:
-        """A server that is there and says nothing but "Failure", about a file that it has opened, has no room for it."""
+        """Take it for a full disk when a server that is there says of a file that it has opened nothing but "Failure"."""
         try:
             yield
         except OSError as error:
-            if error.errno is None and self._connection is not None and self._connection.is_alive:
+            is_plain = error.errno is None and not isinstance(error, TimeoutError)
+            if is_plain and self._connection is not None and self._connection.is_alive:
                 raise UploadError(Fault.FULL, str(error) or "failure") from error
             raise
 
@@ -199,7 +200,11 @@ class _Connection(pysftp.Connection):
         self._place, self._pinned = place, key_of_line(place.host_key)
         self._transport: paramiko.Transport | None = None
         self._sftp_live = False  # looked at when it is closed, also when it was never opened
-        super().__init__(place.host, username=place.user, port=place.port, cnopts=_Options(self._pinned))
+        try:
+            super().__init__(place.host, username=place.user, port=place.port, cnopts=_Options(self._pinned))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def sftp_client(self) -> paramiko.SFTPClient:
