@@ -145,7 +145,9 @@ def host_key_of(host: str, port: int) -> str:
     UploadError
         If the server does not answer as one.
     """
-    with _told(), contextlib.closing(_transport(host, port)) as transport:
+    with _told(), contextlib.ExitStack() as last:
+        transport = _transport(host, port)
+        last.callback(_end, transport)
         transport.start_client(timeout=DEADLINE_S)  # returns when the time is over, too
         try:
             return _line_of(transport.get_remote_server_key())
@@ -215,6 +217,12 @@ class _Connection(pysftp.Connection):
             channel.settimeout(DEADLINE_S)
         return client
 
+    def close(self) -> None:
+        """Hang up."""
+        super().close()
+        if self._transport is not None:
+            _end(self._transport)
+
     @property
     def is_alive(self) -> bool:
         """Whether the other side is still there."""
@@ -269,6 +277,12 @@ def _transport(host: str, port: int) -> paramiko.Transport:
         raise
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = transport.channel_timeout = DEADLINE_S
     return transport
+
+
+def _end(transport: paramiko.Transport) -> None:
+    """Hang up, also where nothing had begun: a transport that was not started leaves its socket open."""
+    transport.close()
+    transport.sock.close()
 
 
 def _private_key(secret: Secret[str]) -> paramiko.PKey:
