@@ -219,9 +219,10 @@ class _Connection(pysftp.Connection):
 
     def close(self) -> None:
         """Hang up."""
+        transport = self._transport
         super().close()
-        if self._transport is not None:
-            _end(self._transport)
+        if transport is not None:
+            _end(transport)
 
     @property
     def is_alive(self) -> bool:
