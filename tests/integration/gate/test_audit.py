@@ -21,6 +21,7 @@ from appliance.store.database import Database
 from appliance.web.routes import SAFE_METHODS, table
 from tests.integration.gate.person import Person, admin_of
 from tests.integration.gate.test_canary import own_certificate
+from tests.integration.host.madeupudisks import STICK as OBJECT
 from tests.integration.host.madeupudisks import MadeUpUdisks, made_up_udisks
 from tests.integration.host.mockbus import mock_bus
 from tests.integration.host.standin import Refusal
@@ -194,7 +195,8 @@ def _all_done(data: Path, udisks: MadeUpUdisks) -> Iterator[tuple[Appliance, dic
             before = len(of_people(entries(running.data)))
             code = act(acts)
             left[name] = (code, [action for _, _, action in of_people(entries(running.data))[before:]])
-        udisks.pull()  # no export goes on at the next start, beside the head of the log
+        # No export goes on at the next start, beside the head of the log.
+        wait_until(lambda: OBJECT not in udisks.objects, 90, "the stick that was let go to be switched off")
         yield running, left
 
 

@@ -75,6 +75,7 @@ def test_exactly_these_ports_listen(guest: Guest, panel: Panel) -> None:
 
 def test_indi_is_reached_by_its_unix_socket_and_loopback_only(guest: Guest, panel: Panel) -> None:
     fifo = "/run/nightjar-indi/fifo"
+    assert panel.post("/system/pause").status == 303  # no pictures: what the nights hold is what other tests compare with
     guest.shell(f"setpriv --reuid=nightjar --regid=nightjar --clear-groups sh -c 'echo start indi_simulator_ccd >{fifo}'")
     ways = (("unix", "/run/nightjar-indi/indiserver"), ("inet", "127.0.0.1"))
     for way in ways:
@@ -90,6 +91,7 @@ def test_indi_is_reached_by_its_unix_socket_and_loopback_only(guest: Guest, pane
             heard = b""
     assert heard == b"", "from the network"
     guest.shell(f"setpriv --reuid=nightjar --regid=nightjar --clear-groups sh -c 'echo stop indi_simulator_ccd >{fifo}'")
+    assert panel.post("/system/resume").status == 303
 
 
 def test_who_may_write_to_the_fifo(guest: Guest) -> None:
