@@ -5,7 +5,6 @@ reads keys from the user's own folder, and knows RSA only; the parts of it that 
 """
 
 import contextlib
-import errno
 import io
 import logging
 import posixpath
@@ -22,12 +21,12 @@ from paramiko.hostkeys import HostKeyEntry
 from appliance.domain.errors import InputError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
+from appliance.uploads.faults import DEADLINE_S, told
 from appliance.uploads.port import Progress
 
 log = logging.getLogger(__name__)
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it writes tracebacks of what is told to people here
 
-DEADLINE_S = 10.0
 CHUNK = 32 << 10
 """What every server takes in one message."""
 _CHECK = ".nightjar-check"
@@ -308,22 +307,9 @@ def _rename(sftp: paramiko.SFTPClient, part: str, path: str) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn what the libraries and the system say into our faults."""
+    """Turn what the library and the system say into our faults."""
     try:
-        yield
-    except socket.gaierror as error:
-        raise UploadError(Fault.NAME, error.strerror or "unknown name") from error
-    except ConnectionRefusedError as error:
-        raise UploadError(Fault.PORT, "refused") from error
-    except FileNotFoundError as error:
-        raise UploadError(Fault.PATH, "no such folder") from error
-    except PermissionError as error:
-        raise UploadError(Fault.RIGHT, "permission denied") from error
-    except TimeoutError as error:
-        raise UploadError(Fault.SILENT, f"no answer in {DEADLINE_S:.0f} s") from error
-    except OSError as error:
-        if error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}:
-            raise UploadError(Fault.SILENT, error.strerror or "unreachable") from error
-        raise UploadError(Fault.BROKEN, str(error) or "broken") from error
-    except (paramiko.SSHException, EOFError) as error:
+        with told():
+            yield
+    except paramiko.SSHException as error:
         raise UploadError(Fault.BROKEN, str(error) or "the other side hung up") from error

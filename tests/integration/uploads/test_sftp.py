@@ -15,7 +15,8 @@ import pytest
 from appliance.domain.errors import InputError, StoppedError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
-from appliance.uploads.sftp import CHUNK, DEADLINE_S, SftpPlace, SftpTarget, fingerprint, host_key_of, key_of_line
+from appliance.uploads.faults import DEADLINE_S
+from appliance.uploads.sftp import CHUNK, SftpPlace, SftpTarget, fingerprint, host_key_of, key_of_line
 from tests.integration.uploads.sshd import Sshd, make_keys, sshd
 
 pytestmark = [pytest.mark.needs("/usr/sbin/sshd", "ssh-keygen"), pytest.mark.timeout(300)]
