@@ -5,8 +5,10 @@
     housekeeping -> room on the disk, backups, readings of the machine
     power  -> the machine's power, once the running frame is stored
     export -> USB sticks, by a child process
+    upload -> one worker a target, made and ended as the settings say: rows -> files on other computers
 
 Threads that are not ours: libindi's (one a connection, in `camera/indi.py`: bytes into a mailbox, nothing else),
+paramiko's (two a connection, in `uploads/sftp.py`: bytes and timers, nothing of ours),
 waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 """
 
@@ -48,7 +50,9 @@ from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
+from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.jobs import JobStore
@@ -60,12 +64,15 @@ from appliance.store.sessions import SessionLimits, SessionStore
 from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
+from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.notify import Notifier
 from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
+from appliance.uploads.couriers import Couriers
+from appliance.uploads.factory import Safe
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import WebParts
@@ -178,7 +185,9 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", COMMANDS_WAITING)
 
     # what is on disk
-    frame_store, products = FrameStore(database, folder), ProductStore(folder)
+    queue = UploadQueue(database, true_clock)
+    deliveries = Deliveries(queue, settings)
+    frame_store, products = FrameStore(database, folder, deliveries), ProductStore(folder, deliveries)
     latest: Published[StoredFrame | None] = Published(frame_store.latest())
     stick_store, jobs = StickStore(database, true_clock), JobStore(database, true_clock)
     reading_store = ReadingStore(database)
@@ -198,6 +207,12 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     device_id = around.device_id(folder)
     certificates = CertificateKeeper(folder, true_clock, board, around.issuer(folder, true_clock))
+
+    # where pictures are sent
+    credentials = CredentialStore(database, true_clock)
+    safe = Safe(credentials, lambda: vault.vault)
+    couriers = Couriers(settings=settings, queue=queue, path_of=folder.path_of, safe=safe, board=board, clock=true_clock)
+    couriers.open()
 
     # the machine
     bus = around.bus
@@ -246,6 +261,10 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     stick_store=stick_store,
                     stick_commands=stick_commands,
                     jobs=jobs,
+                    queue=queue,
+                    couriers=couriers,
+                    credentials=credentials,
+                    vault=lambda: vault.vault,
                     listen=around.listen,
                     used_memory_bytes=used_memory_bytes,
                 )
@@ -323,6 +342,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
             ),
             "Copying to USB sticks",
         ),
+        couriers.tester,
     ]
 
     supervisor = Supervisor(
@@ -332,6 +352,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         Notifier(),
         memory_limit_bytes=_memory_limit(),
         on_ready=lambda: around.say_ready(gate.setup_code()),
+        changing=couriers.specs,
     )
     try:
         return supervisor.run()

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from appliance.domain.fault import Fault
+
 
 class UploadKind(StrEnum):
     """What a file is; it decides who goes first, and which rule of a target names it."""
@@ -92,3 +94,25 @@ class Courier:
 @dataclass(frozen=True, slots=True)
 class RetryNow:
     """Try a target again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTarget:
+    """Try whether a target can be used: the test button."""
+
+    target: str
+    """The target's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How the last test of a target went."""
+
+    at: datetime
+    is_running: bool = False
+    fault: Fault | None = None
+    """None where all is well, or the test still runs."""
+    message: str = ""
+    """What the other side or the system said of it."""
+    shown: str = ""
+    """The key or certificate that the other side shows, where it is not trusted."""

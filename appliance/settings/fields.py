@@ -1,7 +1,7 @@
 """The settings described for people: one record a field, from the schema, for forms, the manual and comparisons."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from types import UnionType
@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from appliance.domain.errors import Problem, SettingsError
-from appliance.settings.parse import parse
+from appliance.settings.parse import parse, parse_target
 from appliance.settings.schema import Settings
+from appliance.settings.targets import KINDS, Common, Files, Target
 
 
 class Kind(StrEnum):
@@ -117,7 +118,27 @@ def differences(old: Settings, new: Settings) -> tuple[Difference, ...]:
             if before != after:
                 title = f"{section.title}: {field.title}"
                 found.append(Difference(field.path, title, shown(field, before), shown(field, after)))
-    return tuple(found)
+    return (*found, *_differences_of_targets(old, new))
+
+
+def _differences_of_targets(old: Settings, new: Settings) -> list[Difference]:
+    before, after = ({target.id: target for target in settings.targets} for settings in (old, new))
+    found = []
+    for target_id in (*before, *(after.keys() - before.keys())):
+        one, other = before.get(target_id), after.get(target_id)
+        if one is None or other is None or one.kind != other.kind:
+            title = f"Target {next(target.title for target in (other, one) if target)}"
+            found.append(
+                Difference(f"targets.{target_id}", title, one.place if one else "none", other.place if other else "none")
+            )
+            continue
+        for field in target_fields(type(other)):
+            name = field.path.partition(".")[2]
+            values = getattr(one, name), getattr(other, name)
+            if values[0] != values[1]:
+                path, title = f"targets.{target_id}.{name}", f"Target {other.title}: {field.title}"
+                found.append(Difference(path, title, shown(field, values[0]), shown(field, values[1])))
+    return found
 
 
 def from_form(form: Mapping[str, str], base: Settings) -> Settings:
@@ -141,16 +162,65 @@ def from_form(form: Mapping[str, str], base: Settings) -> Settings:
     names = {name for name in form if "." in name}
     problems = [Problem(name[:100], "is not a setting") for name in sorted(names - _BY_PATH.keys())]
     tree = base.model_dump(mode="json")
-    sent = {name.split(".")[0] for name in names}
-    for path, field in _BY_PATH.items():
-        section, name = path.split(".")
-        if section not in sent or (path not in form and field.kind is not Kind.BOOL):
+    for section in _SECTIONS:
+        if any(name.startswith(f"{section.name}.") for name in names):
+            problems += _read(section.fields, form, tree[section.name])
+    return _parse_all(tree, problems)
+
+
+def target_fields(kind: type[Common]) -> tuple[SettingField, ...]:
+    """Return the fields of a kind of target, its place first; their paths begin with `target.`."""
+    own = [name for name in kind.model_fields if name not in Files.model_fields]
+    common = [name for name in ("pictures", "products", "films", "every_min") if name in kind.model_fields]
+    rest = [name for name in kind.model_fields if name not in {*own, *common, "id", "kind", "title", "is_on"}]
+    names = ["title", *(name for name in own if name != "kind"), *common, *rest, "is_on"]
+    return tuple(_describe("target", name, kind.model_fields[name]) for name in names)
+
+
+def target_from_form(form: Mapping[str, str], kind: str, target_id: str, base: Mapping[str, Any]) -> Target:
+    """Return the target that a form describes.
+
+    Parameters
+    ----------
+    form : mapping of str to str
+        Untrusted: `target.` and the name of a field, to text.
+    kind : str
+        A word of `KINDS`.
+    target_id : str
+    base : mapping
+        Fields that the form may leave out.
+
+    Raises
+    ------
+    SettingsError
+        With every problem, each with the path of its field.
+    """
+    described = target_fields(KINDS[kind])
+    known = {field.path for field in described}
+    problems = [Problem(name[:100], "is not a setting") for name in sorted(form) if "." in name and name not in known]
+    tree = {**base, "id": target_id, "kind": kind}
+    problems += _read(described, form, tree)
+    try:
+        target = parse_target(tree)
+    except SettingsError as error:
+        read = {problem.path for problem in problems}
+        raise SettingsError((*problems, *(problem for problem in error.problems if problem.path not in read))) from error
+    if problems:
+        raise SettingsError(tuple(problems))
+    return target
+
+
+def _read(described: Iterable[SettingField], form: Mapping[str, str], tree: dict[str, Any]) -> list[Problem]:
+    """Put what a form says into a section's tree; return what could not be read."""
+    problems = []
+    for field in described:
+        if field.path not in form and field.kind is not Kind.BOOL:
             continue
         try:
-            tree[section][name] = _READERS[field.kind](form.get(path, ""))
+            tree[field.path.partition(".")[2]] = _READERS[field.kind](form.get(field.path, ""))
         except ValueError as error:
-            problems.append(Problem(path, str(error)))
-    return _parse_all(tree, problems)
+            problems.append(Problem(field.path, str(error)))
+    return problems
 
 
 def _parse_all(tree: dict[str, Any], problems: list[Problem]) -> Settings:
@@ -254,6 +324,8 @@ def _bound(info: FieldInfo, word: str) -> float | None:
 def _sections() -> tuple[SectionFields, ...]:
     found = []
     for name, info in Settings.model_fields.items():
+        if name == "targets":  # they have pages of their own
+            continue
         model = cast("type[BaseModel]", info.annotation)
         described = tuple(_describe(name, field, field_info) for field, field_info in model.model_fields.items())
         found.append(SectionFields(name, info.title or name, (model.__doc__ or "").strip(), described))

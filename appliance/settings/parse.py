@@ -5,15 +5,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from appliance.domain.errors import Problem, SettingsError
 from appliance.settings.migrate import migrate
 from appliance.settings.schema import VERSION, Settings
+from appliance.settings.targets import Target
 
 LARGEST_TEXT = 256 << 10
 MOST_PROBLEMS = 100
+_TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 
 _WORDS = {
     "greater_than_equal": "must be at least {ge:g}{unit}",
@@ -55,6 +57,22 @@ def parse(untrusted: object) -> Settings:
     except (TypeError, ValueError, RecursionError) as error:
         raise SettingsError((Problem("settings", f"is not JSON: {error}"),)) from error
     return _parse_text(text)
+
+
+def parse_target(untrusted: object) -> Target:
+    """Return the target that a tree of plain values describes.
+
+    Raises
+    ------
+    SettingsError
+        With every problem, each with the path `target.` and its field.
+    """
+    try:
+        return _TARGET.validate_json(json.dumps(untrusted, allow_nan=False), strict=True)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
+        problems = [_problem(detail) for detail in details]
+        raise SettingsError(tuple(Problem(f"target.{one.path.rpartition('.')[2]}", one.message) for one in problems)) from error
 
 
 def from_json(text: str, version: int = VERSION) -> Settings:

@@ -15,6 +15,7 @@ from appliance.domain.errors import StoreError
 from appliance.domain.frame import Exposure, FrameKind, Measurement, StoredFrame
 from appliance.domain.night import NightId
 from appliance.store.database import Database
+from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
 from appliance.store.framefiles import empty, file_name, highest_id_on_disk, note_of
 from appliance.store.models import FrameRow, NightRow, SequenceRow
@@ -40,8 +41,8 @@ class NightSummary:
 class FrameStore:
     """Pictures and thumbnails of every night, with their numbers."""
 
-    def __init__(self, database: Database, folder: DataFolder) -> None:
-        self._database, self._folder = database, folder
+    def __init__(self, database: Database, folder: DataFolder, deliveries: Deliveries | None = None) -> None:
+        self._database, self._folder, self._deliveries = database, folder, deliveries
         self._ids: Iterator[int] | None = None
         self._writing: set[str] = set()
         """Names whose files may be there before their row is: `reconcile` runs beside the pipeline."""
@@ -92,6 +93,8 @@ class FrameStore:
             with self._database.write() as db:
                 FrameRow.insert(row.__data__).execute(db)
                 add_to_night(db, row)
+                if self._deliveries is not None:
+                    self._deliveries.add_frame(db, _frame(row), relative_name(night, "frames", name))
         except BaseException:
             self._remove_files(night, name)
             raise

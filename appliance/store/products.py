@@ -4,6 +4,7 @@ from pathlib import Path
 
 from appliance.domain.errors import StoreError
 from appliance.domain.night import NightId
+from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
 
 NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "startrail.mp4"})
@@ -13,8 +14,8 @@ NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "star
 class ProductStore:
     """The `products/` folder of each night; a product is replaced whole or not at all."""
 
-    def __init__(self, folder: DataFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: DataFolder, deliveries: Deliveries | None = None) -> None:
+        self._folder, self._deliveries = folder, deliveries
 
     def path(self, night: NightId, name: str) -> Path:
         """Return where a product lies or would lie.
@@ -28,7 +29,10 @@ class ProductStore:
 
     def write(self, night: NightId, name: str, data: bytes | memoryview) -> Path:
         """Write a product over the one before."""
-        return self._folder.write_atomic(_relative(night, name), data)
+        written = self._folder.write_atomic(_relative(night, name), data)
+        if self._deliveries is not None:
+            self._deliveries.add_product(night, _relative(night, name))
+        return written
 
     def read(self, night: NightId, name: str) -> bytes | None:
         """Return a product, or None where there is none yet."""

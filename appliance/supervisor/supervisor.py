@@ -43,12 +43,31 @@ class Supervisor:
         *,
         memory_limit_bytes: int,
         on_ready: Callable[[], None] = lambda: None,
+        changing: Callable[[], Sequence[WorkerSpec]] = tuple,
     ) -> None:
+        """Take what to run.
+
+        Parameters
+        ----------
+        specs : sequence of WorkerSpec
+            Those that run from the start to the end.
+        queues : callable
+            Returns how the queues between them stand.
+        board, notifier
+        memory_limit_bytes : int
+            A process that grows past it ends itself.
+        on_ready : callable
+            Called once when all are open.
+        changing : callable
+            Returns those that are to run now besides; asked every second. One that is no longer named is ended.
+        """
         self._board, self._notifier = board, notifier
         self._memory_limit_bytes = memory_limit_bytes
         self._on_ready = on_ready
         self._stopping = threading.Event()
-        self._workers = [Worker(spec, board, self._stopping) for spec in specs]
+        self._changing = changing
+        self._workers = [Worker(spec, board) for spec in specs]
+        self._fixed = frozenset(spec.name for spec in specs)
         board.watch(self._workers_health, queues)
 
     def run(self) -> int:
@@ -63,6 +82,7 @@ class Supervisor:
                 self._board.mark_started()
                 self._notifier.ready()
                 self._on_ready()
+            self._follow_changes()
             self._check()
             self._notifier.alive(self._status_line())
         return self._stop()
@@ -73,6 +93,22 @@ class Supervisor:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
+
+    def _follow_changes(self) -> None:
+        """Start who is to run now, let those end who are not, and forget who has ended."""
+        wanted = {spec.name: spec for spec in self._changing()}
+        for worker in self._workers:
+            if worker.spec.name not in self._fixed and wanted.get(worker.spec.name) is not worker.spec:
+                worker.spec.stop.set()
+        gone = [worker for worker in self._workers if worker.spec.stop.is_set() and not worker.is_alive]
+        for worker in gone:
+            self._board.clear_issue(f"worker.{worker.spec.name}")
+        staying = [worker for worker in self._workers if worker not in gone]
+        running = {worker.spec.name for worker in staying}
+        new = [Worker(spec, self._board) for name, spec in wanted.items() if name not in running]
+        self._workers = [*staying, *new]  # another list: the panel's threads read it
+        for worker in new:
+            worker.start()
 
     def _workers_health(self) -> tuple[WorkerHealth, ...]:
         return tuple(worker.health for worker in self._workers)
@@ -86,9 +122,9 @@ class Supervisor:
 
     def _check(self) -> None:
         for worker in self._workers:
-            if worker.beat_age_s > STUCK_AFTER_S:
+            if worker.beat_age_s > (worker.spec.stuck_after_s or STUCK_AFTER_S):
                 end_sick(f"worker {worker.spec.name} gave no sign for {worker.beat_age_s:.0f} s")
-            if not worker.is_alive and not self._stopping.is_set():
+            if not worker.is_alive and not worker.spec.stop.is_set():
                 end_sick(f"the thread of worker {worker.spec.name} ended")
         used = used_memory_bytes()
         if used > self._memory_limit_bytes:
@@ -97,6 +133,8 @@ class Supervisor:
     def _stop(self) -> int:
         self._notifier.stopping()
         log.info("stopping")
+        for worker in self._workers:
+            worker.spec.stop.set()
         deadline = time.monotonic() + STOP_DEADLINE_S
         late = [w.spec.name for w in reversed(self._workers) if not w.join(max(0.1, deadline - time.monotonic()))]
         if late:

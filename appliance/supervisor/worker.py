@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from appliance.domain.health import Severity, WorkerHealth, WorkerState
 from appliance.supervisor.health import HealthBoard
@@ -25,14 +25,18 @@ class WorkerSpec:
     make: Callable[[Beat], Service]
     does: str
     """What a person loses while it is away, for the issue: `New pictures`."""
+    stuck_after_s: float | None = None
+    """Without a sign for so long, the thread counts as hung, and the process ends itself; None for the usual time."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the work is to end."""
 
 
 class Worker:
     """Runs one service in one thread, for ever: an exception costs a pause and a new service, never the thread."""
 
-    def __init__(self, spec: WorkerSpec, board: HealthBoard, stopping: threading.Event) -> None:
+    def __init__(self, spec: WorkerSpec, board: HealthBoard) -> None:
         self.spec = spec
-        self._board, self._stopping = board, stopping
+        self._board, self._stopping = board, spec.stop
         self._thread = threading.Thread(target=self._run, name=spec.name, daemon=True)
         self._state, self._restarts, self._last_error = WorkerState.STARTING, 0, ""
         self._failures = 0

@@ -113,7 +113,9 @@ class Https:
                 return self._exchange(method, path, sent, pieces)
         except http.client.HTTPException as error:
             self.close()
-            raise UploadError(Fault.BROKEN, f"no answer that could be understood: {str(error) or type(error).__name__}") from error
+            raise UploadError(
+                Fault.BROKEN, f"no answer that could be understood: {str(error) or type(error).__name__}"
+            ) from error
         except BaseException:
             self.close()
             raise

@@ -10,8 +10,10 @@ from appliance.domain.frame import CameraStatus, StoredFrame
 from appliance.domain.machine import Reading
 from appliance.domain.power import PowerState
 from appliance.domain.stick import Stick, StickCommand
+from appliance.security.vault import Vault
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.credentials import CredentialStore
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.jobs import JobStore
@@ -21,12 +23,13 @@ from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionStore
 from appliance.store.sticks import StickStore
 from appliance.store.tokens import TokenStore
+from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.people import People
-from appliance.web.ports import HostName, Network, TimeAndDate, Updates
+from appliance.web.ports import Couriers, HostName, Network, TimeAndDate, Updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ class WebParts:
     stick_store: StickStore
     stick_commands: Mailbox[StickCommand]
     jobs: JobStore
+    queue: UploadQueue
+    couriers: Couriers
+    credentials: CredentialStore
+    vault: Callable[[], Vault]
+    """The vault of now."""
     listen: Listen
     used_memory_bytes: Callable[[], int]
     """Resident memory of this process."""

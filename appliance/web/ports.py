@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from appliance.domain.upload import Checked, Courier
+
 
 class ClockState(Protocol):
     """How the machine keeps its time."""
@@ -179,4 +181,28 @@ class Updates(Protocol):
 
     def state(self) -> SystemSlots:
         """Ask for the slots, and for what the updater does."""
+        ...
+
+
+class Couriers(Protocol):
+    """Those who send files to targets; see `uploads/couriers.py`."""
+
+    def courier(self, target_id: str, /) -> Courier:
+        """Return what a target's worker does."""
+        ...
+
+    def retry(self, target_id: str, /) -> None:
+        """Have a target tried again at once."""
+        ...
+
+    def check(self, target_id: str, /) -> None:
+        """Have a target tested."""
+        ...
+
+    def checked(self, target_id: str, /) -> Checked | None:
+        """Return how the last test of a target went, None where there was none."""
+        ...
+
+    def forget_check(self, target_id: str, /) -> None:
+        """Forget how the last test went: it was of other settings."""
         ...

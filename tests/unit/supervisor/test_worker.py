@@ -31,7 +31,7 @@ class Scripted:
 def _run(make: Callable[[Beat], Service], until: Callable[[], bool]) -> tuple[Worker, HealthBoard]:
     stopping = threading.Event()
     board = HealthBoard(SystemClock())
-    worker = Worker(WorkerSpec("camera", make, "New pictures"), board, stopping)
+    worker = Worker(WorkerSpec("camera", make, "New pictures", stop=stopping), board)
     worker.start()
     deadline = time.monotonic() + 20
     while not until() and time.monotonic() < deadline:
@@ -96,7 +96,7 @@ def test_the_age_of_a_hung_step_grows() -> None:
         release.wait(10)
 
     stopping = threading.Event()
-    worker = Worker(WorkerSpec("camera", lambda beat: Scripted([], hang), "x"), HealthBoard(SystemClock()), stopping)
+    worker = Worker(WorkerSpec("camera", lambda beat: Scripted([], hang), "x", stop=stopping), HealthBoard(SystemClock()))
     worker.start()
     assert entered.wait(5)
     before = worker.beat_age_s

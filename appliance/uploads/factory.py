@@ -1,0 +1,61 @@
+"""From a target's settings and its opened credentials to the target itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.domain.errors import UploadError, VaultError
+from appliance.domain.fault import Fault
+from appliance.domain.secret import Secret
+from appliance.security.bound import open_for
+from appliance.security.vault import Vault
+from appliance.settings.targets import SftpTarget, Target, credential_name
+from appliance.store.credentials import CredentialStore
+from appliance.uploads import port
+from appliance.uploads.sftp import SftpPlace
+from appliance.uploads.sftp import SftpTarget as Sftp
+
+
+@dataclass(frozen=True, slots=True)
+class Safe:
+    """Where credentials lie, and what opens them."""
+
+    credentials: CredentialStore
+    vault: Callable[[], Vault]
+
+    def secret_of(self, target: Target, name: str) -> Secret[str] | None:
+        """Return a credential of a target, None where none was entered.
+
+        Raises
+        ------
+        UploadError
+            If it was entered for another place, or cannot be opened.
+        """
+        sealed = self.credentials.get(credential_name(target.id, name))
+        if sealed is None:
+            return None
+        try:
+            return open_for(self.vault(), target.place, sealed)
+        except VaultError as error:
+            raise UploadError(Fault.LOGIN, str(error)) from error
+
+
+def make_target(target: Target, safe: Safe) -> port.Target:
+    """Build a target; nothing is connected yet.
+
+    Raises
+    ------
+    UploadError
+        If a credential cannot be used.
+    """
+    match target:
+        case SftpTarget():
+            place = SftpPlace(
+                host=target.host,
+                port=target.port,
+                user=target.user,
+                folder=target.folder or ".",
+                host_key=target.host_key,
+                password=safe.secret_of(target, "password"),
+                private_key=safe.secret_of(target, "private_key"),
+            )
+            return Sftp(place)
