@@ -1,10 +1,8 @@
 """Targets of uploads: where files go, which ones, under what names, and when. Their credentials lie sealed in the database."""
 
-import re
 from dataclasses import dataclass
 from datetime import time
-from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,11 +13,6 @@ from appliance.settings.section import Section, misfit, setting
 MOST_TARGETS = 12
 HOST = r"^[A-Za-z0-9._:-]*$"
 _CLOCK = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\Z")
-_CERTIFICATE_HELP = (
-    "Empty: one of the public authorities must have signed for it. Else the server's own certificate or that of your "
-    "authority; the test offers what the server shows."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +85,6 @@ class Common(Section):
         """Whether films are sent."""
         return False
 
-    @property
-    def unsafe(self) -> str:
-        """What is unsafe about it, for people; empty where nothing is."""
-        return ""
-
 
 class Files(Common):
     """A target that keeps files under names."""
@@ -151,30 +139,9 @@ def _user() -> str:
     return setting("", "User", "As whom to log in.", max_length=100)  # type: ignore[no-any-return]
 
 
-def _address(help_: str) -> str:
-    return setting("", "Address", help_, max_length=400, pattern=r"^(https://[\x21-\x7e]+)?$")  # type: ignore[no-any-return]
-
-
 def _folder() -> str:
     text = "Must be there; folders below it are made. Empty: where the login leads to."
     return setting("", "Folder", text, max_length=400)  # type: ignore[no-any-return]
-
-
-def _certificate() -> str:
-    return setting("", "Trusted certificate", _CERTIFICATE_HELP, max_length=16_000, kind="longtext")  # type: ignore[no-any-return]
-
-
-class Checked(Common):
-    """A target with TLS."""
-
-    certificate: str = _certificate()
-
-    @field_validator("certificate")
-    @classmethod
-    def _is_a_certificate(cls, text: str) -> str:
-        if text and not _PEM.match(text.strip()):
-            raise ValueError("begins with -----BEGIN CERTIFICATE-----; paste one certificate, whole")
-        return text.strip() + "\n" if text else ""
 
 
 class SftpTarget(Files):
@@ -205,133 +172,8 @@ class SftpTarget(Files):
         return f"sftp://{self.user}@{self.host}:{self.port}"
 
 
-class FtpSecurity(StrEnum):
-    """How an FTP server is spoken to."""
-
-    EXPLICIT = "explicit"
-    IMPLICIT = "implicit"
-    NONE = "none"
-
-
-class FtpTarget(Files, Checked):
-    """A folder on an FTP server, with TLS."""
-
-    title_of_kind: ClassVar[str] = "FTPS"
-    about: ClassVar[str] = "A folder on an FTP server with TLS, as web hosters offer it."
-    needed: ClassVar[tuple[str, ...]] = ("host", "user")
-    secrets: ClassVar[tuple[SecretField, ...]] = (SecretField("password", "Password", "Of this user."),)
-
-    kind: Literal["ftp"] = "ftp"
-    host: str = _host()
-    port: int = _port(21, "21; for implicit TLS it is 990.")
-    user: str = _user()
-    folder: str = _folder()
-    security: FtpSecurity = setting(
-        FtpSecurity.EXPLICIT, "TLS",
-        "explicit is usual. none is unsafe: everybody on the way reads the password and may change the pictures.",
-    )  # fmt: skip
-
-    @property
-    def place(self) -> str:
-        """Where and as whom, and how safe the way is."""
-        return f"ftp-{self.security}://{self.user}@{self.host}:{self.port}"
-
-    @property
-    def unsafe(self) -> str:
-        """What is unsafe about it."""
-        is_plain = self.security is FtpSecurity.NONE
-        return "Password and pictures go over the network without encryption." if is_plain else ""
-
-
-class WebMethod(StrEnum):
-    """How a web server takes files."""
-
-    WEBDAV = "webdav"
-    PUT = "put"
-    POST = "post"
-
-
-class WebTarget(Files, Checked):
-    """A web server: WebDAV, or plain PUT or POST."""
-
-    title_of_kind: ClassVar[str] = "WebDAV or HTTPS"
-    about: ClassVar[str] = "A cloud folder (Nextcloud, ownCloud), or a script of your own that takes PUT or POST."
-    needed: ClassVar[tuple[str, ...]] = ("address",)
-    secrets: ClassVar[tuple[SecretField, ...]] = (
-        SecretField("password", "Password", "With the user above."),
-        SecretField("token", "Token", "Sent as Authorization: Bearer, in place of user and password."),
-    )
-
-    kind: Literal["web"] = "web"
-    address: str = _address("Of the folder, like https://cloud.example.net/remote.php/dav/files/ada/sky/")
-    method: WebMethod = setting(
-        WebMethod.WEBDAV,
-        "Method",
-        "webdav makes folders. put sends to the address and the name. post sends forms to the address.",
-    )
-    user: str = setting("", "User", "As whom to log in; empty for a token, or for none.", max_length=100)
-
-    @property
-    def place(self) -> str:
-        """Where and as whom."""
-        return f"web:{self.user}@{self.address}"
-
-
-class S3Target(Files, Checked):
-    """A bucket of an S3-compatible object store."""
-
-    title_of_kind: ClassVar[str] = "S3"
-    about: ClassVar[str] = "A bucket of an object store: Amazon, Backblaze, Wasabi, MinIO, Ceph and the like."
-    needed: ClassVar[tuple[str, ...]] = ("address", "bucket", "access_key")
-    secrets: ClassVar[tuple[SecretField, ...]] = (SecretField("secret_key", "Secret key", "Of this access key."),)
-
-    kind: Literal["s3"] = "s3"
-    address: str = _address("Of the store, like https://s3.eu-central-1.amazonaws.com")
-    region: str = setting("us-east-1", "Region", "As the store calls it.", max_length=60, pattern=r"^[A-Za-z0-9-]+$")
-    bucket: str = setting("", "Bucket", "Must be there.", max_length=63, pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")
-    folder: str = setting("", "Prefix", "What all names begin with, like sky/.", max_length=200, pattern=r"^[A-Za-z0-9._/-]*$")
-    access_key: str = setting("", "Access key", "Its id, which is no secret.", max_length=128, pattern=r"^[\x21-\x7e]*$")
-    is_path_style: bool = setting(
-        False, "Bucket in the path", "On for most stores of one's own. Off: the bucket stands before the store's name."
-    )
-    storage_class: str = setting(
-        "", "Storage class", "Like STANDARD_IA; empty for the bucket's own.", max_length=40, pattern=r"^[A-Z0-9_]*$"
-    )
-
-    @property
-    def place(self) -> str:
-        """Where and as whom."""
-        return f"s3:{self.access_key}@{self.address}"
-
-
-class MqttTarget(Checked):
-    """A message broker: Home Assistant and the like."""
-
-    title_of_kind: ClassVar[str] = "MQTT"
-    about: ClassVar[str] = "A message broker: the latest picture and all numbers appear in Home Assistant by themselves."
-    needed: ClassVar[tuple[str, ...]] = ("host", "topic")
-    secrets: ClassVar[tuple[SecretField, ...]] = (SecretField("password", "Password", "Of this user."),)
-
-    kind: Literal["mqtt"] = "mqtt"
-    host: str = _host("Name or address of the broker; it must offer TLS.")
-    port: int = _port(8883, "8883 unless somebody has changed it there.")
-    user: str = setting("", "User", "As whom to log in; empty for none.", max_length=100)
-    topic: str = setting(
-        "nightjar", "Topic", "What all topics begin with.", max_length=100, pattern=r"^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?$"
-    )
-    discovery: str = setting(
-        "homeassistant", "Discovery", "Where Home Assistant looks for devices; empty: it is not told.",
-        max_length=60, pattern=r"^[A-Za-z0-9_/-]*$",
-    )  # fmt: skip
-
-    @property
-    def place(self) -> str:
-        """Where and as whom."""
-        return f"mqtts://{self.user}@{self.host}:{self.port}"
-
-
-Target = Annotated[SftpTarget | FtpTarget | WebTarget | S3Target | MqttTarget, Field(discriminator="kind")]
-KINDS: dict[str, type[Common]] = {"sftp": SftpTarget, "ftp": FtpTarget, "web": WebTarget, "s3": S3Target, "mqtt": MqttTarget}
+Target = SftpTarget
+KINDS: dict[str, type[Target]] = {"sftp": SftpTarget}
 """Every kind of target, by its word in the settings."""
 
 

@@ -44,6 +44,7 @@ class Supervisor:
         memory_limit_bytes: int,
         on_ready: Callable[[], None] = lambda: None,
         changing: Callable[[], Sequence[WorkerSpec]] = tuple,
+        take_signals: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         """Take what to run.
 
@@ -60,19 +61,21 @@ class Supervisor:
             Called once when all are open.
         changing : callable
             Returns those that are to run now besides; asked every second. One that is no longer named is ended.
+        take_signals : callable or None
+            Has the given function called when the process is to end; by default upon SIGTERM and SIGINT.
         """
         self._board, self._notifier = board, notifier
         self._memory_limit_bytes = memory_limit_bytes
         self._on_ready = on_ready
         self._stopping = threading.Event()
-        self._changing = changing
+        self._changing, self._take_signals = changing, take_signals or _upon_signals
         self._workers = [Worker(spec, board) for spec in specs]
         self._fixed = frozenset(spec.name for spec in specs)
         board.watch(self._workers_health, queues)
 
     def run(self) -> int:
         """Run until a stop is asked for and return the exit code; ends the process itself where a thread hangs."""
-        self._take_signals()
+        self._take_signals(self.stop)
         for worker in self._workers:
             worker.start()
         started_at, is_ready = time.monotonic(), False
@@ -85,14 +88,11 @@ class Supervisor:
             self._follow_changes()
             self._check()
             self._notifier.alive(self._status_line())
-        return self._stop()
+        return self._end()
 
-    def _take_signals(self) -> None:
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stopping.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+    def stop(self) -> None:
+        """Have everything end soon; `run` returns then."""
+        self._stopping.set()
 
     def _follow_changes(self) -> None:
         """Start who is to run now, let those end who are not, and forget who has ended."""
@@ -130,7 +130,7 @@ class Supervisor:
         if used > self._memory_limit_bytes:
             end_sick(f"memory ran away: {used >> 20} MiB used, the limit is {self._memory_limit_bytes >> 20} MiB")
 
-    def _stop(self) -> int:
+    def _end(self) -> int:
         self._notifier.stopping()
         log.info("stopping")
         for worker in self._workers:
@@ -142,6 +142,14 @@ class Supervisor:
             return EXIT_SICK
         log.info("stopped")
         return 0
+
+
+def _upon_signals(stop: Callable[[], None]) -> None:
+    def react(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, react)
 
 
 def end_sick(reason: str) -> None:

@@ -30,6 +30,13 @@ NOTICES: Mapping[str, str] = {
     "stick-let-go": "The stick is let go. Wait until the page says that it is safe to remove.",
     "export-ordered": "The export is ordered.",
     "job-stopped": "The export ends. What is copied already stays on the stick.",
+    "target-saved": "Saved. Test it, to see whether it can be used.",
+    "target-pause": "The target is paused. What is new waits.",
+    "target-resume": "The target is served again.",
+    "target-retry": "It is tried at once.",
+    "target-clear": "The queue is empty.",
+    "target-trust": "The host key is confirmed, and the test runs again.",
+    "target-remove": "The target is gone, with its queue and its credentials.",
     "certificate-imported": "The certificate is served from now on, for its own names.",
     "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",
 }

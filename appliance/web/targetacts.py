@@ -1,5 +1,7 @@
 """What an admin does with targets: each act is done and then written into the audit log."""
 
+import base64
+import hashlib
 import secrets
 import string
 from collections.abc import Mapping
@@ -9,10 +11,9 @@ from appliance.domain.errors import InputError, SettingsError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.security.bound import seal_for
-from appliance.security.trusted import read_certificate
 from appliance.settings.fields import target_from_form
 from appliance.settings.parse import parse
-from appliance.settings.targets import KINDS, Checked, SftpTarget, Target, credential_name
+from appliance.settings.targets import KINDS, Target, credential_name
 from appliance.web.answers import NotFoundError
 from appliance.web.visit import Visit
 
@@ -50,7 +51,7 @@ def save(visit: Visit, kind: str, target_id: str) -> Target:
     base: Mapping[str, Any] = old.model_dump(mode="json") if old else {}
     new = target_from_form(visit.form, kind, target_id or _new_id(), base)
     wanted = {field.name: visit.form.get(f"secret-{field.name}", "") for field in new.secrets}
-    if any(len(text) > LONGEST_SECRET or not text.isprintable() and "\n" not in text for text in wanted.values()):
+    if any(len(text) > LONGEST_SECRET or (not text.isprintable() and "\n" not in text) for text in wanted.values()):
         raise InputError("A credential holds signs that do not belong there, or is too long.")
     _put(visit, new)
     for name, text in wanted.items():
@@ -60,7 +61,8 @@ def save(visit: Visit, kind: str, target_id: str) -> Target:
         elif visit.form.get(f"clear-{name}"):
             visit.parts.credentials.clear(credential_name(new.id, name))
     entered = [name for name, text in wanted.items() if text]
-    visit.note("target changed" if old else "target added", f"{new.title} ({new.id}): {new.place}; entered: {', '.join(entered) or 'nothing secret'}")
+    what = f"{new.title} ({new.id}): {new.place}; credentials entered: {', '.join(entered) or 'none'}"
+    visit.note("target changed" if old else "target added", what)
     visit.parts.couriers.forget_check(new.id)
     visit.parts.couriers.retry(new.id)
     return new
@@ -113,16 +115,21 @@ def trust(visit: Visit, target_id: str) -> None:
     checked = visit.parts.couriers.checked(target.id)
     if checked is None or not checked.shown or checked.shown != visit.form.get("shown", "").replace("\r\n", "\n"):
         raise InputError("What the other side showed is not known any more. Test the target again.")
-    if checked.fault is Fault.KEY and isinstance(target, SftpTarget):
-        changed: Target = target.model_copy(update={"host_key": checked.shown})
-    elif checked.fault is Fault.CERTIFICATE and isinstance(target, Checked):
-        read_certificate(checked.shown)
-        changed = target.model_copy(update={"certificate": checked.shown})
-    else:
+    if checked.fault is not Fault.KEY:
         raise InputError("There is nothing to trust here. Test the target again.")
+    changed = target.model_copy(update={"host_key": checked.shown})
     _put(visit, changed)
     visit.note("target trusted", f"{target.title} ({target.id}): another {checked.fault}")
     visit.parts.couriers.check(target.id)
+
+
+def fingerprint_of(host_key: str) -> str:
+    """Return what `ssh-keygen -l` shows of a host key, for a person to compare; empty where the line is none."""
+    try:
+        blob = base64.b64decode(host_key.split()[1], validate=True)
+    except (IndexError, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def _put(visit: Visit, target: Target) -> None:

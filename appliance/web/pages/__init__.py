@@ -15,6 +15,7 @@ from appliance.web.pages import (
     sensors,
     settings,
     system,
+    targets,
     tokens,
     usb,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "sensors",
     "settings",
     "system",
+    "targets",
     "tokens",
     "usb",
 ]

@@ -15,6 +15,7 @@ ORDER = (
     "live",
     "gallery",
     "usb",
+    "targets",
     "settings",
     "system",
     "machine",

@@ -8,14 +8,13 @@ from appliance.domain.access import Access
 from appliance.domain.errors import InputError, NightjarError, SettingsError
 from appliance.domain.fault import Fault
 from appliance.domain.upload import Checked, Courier, CourierState, QueueSummary, Upload
-from appliance.security.trusted import Shown, read_certificate
 from appliance.settings.fields import target_fields, text_of
-from appliance.settings.targets import KINDS, Common, Target
+from appliance.settings.targets import KINDS, Target
 from appliance.web.answers import Answer, Page, Redirect
 from appliance.web.notices import notice
 from appliance.web.problems import problem_of
 from appliance.web.routes import route
-from appliance.web.targetacts import check, clear, remove, retry, save, secrets_set, switch, target_of, trust
+from appliance.web.targetacts import check, clear, fingerprint_of, remove, retry, save, secrets_set, switch, target_of, trust
 from appliance.web.visit import Visit
 
 HERE = "/targets"
@@ -113,7 +112,7 @@ def confirm(visit: Visit) -> Answer:
     target, act = target_of(visit, visit.args["target_id"]), visit.args["act"]
     if act not in {"remove", "clear"}:
         return Redirect(f"{HERE}/{target.id}")
-    values = {"target": target, "act": act, "queue": visit.parts.queue.summary(target.id), "active": "targets"}
+    values = {"target": target, "act": act, "queue": visit.parts.queue.summary(target.id), "active": "system"}
     return Page("target_confirm", values)
 
 
@@ -127,7 +126,7 @@ def _list(visit: Visit, error: NightjarError | None = None) -> Page:
         "refresh": "5" if any(row.courier.state is CourierState.SENDING or row.queue.waiting for row in rows) else "",
         "zone": ZoneInfo(visit.settings.site.timezone),
         "notice": notice(visit.query),
-        "active": "targets",
+        "active": "system",
     }
     return Page("targets", values, problem.status if problem else 200)
 
@@ -141,7 +140,12 @@ def _row(visit: Visit, target: Target) -> Row:
 
 
 def _form(
-    visit: Visit, kind: type[Common], word: str, target: Target | None, texts: Mapping[str, str], error: NightjarError | None = None
+    visit: Visit,
+    kind: type[Target],
+    word: str,
+    target: Target | None,
+    texts: Mapping[str, str],
+    error: NightjarError | None = None,
 ) -> Page:
     problems = {problem.path: problem.message for problem in error.problems} if isinstance(error, SettingsError) else {}
     problem = problem_of(error) if error is not None else None
@@ -156,22 +160,13 @@ def _form(
         "problem": problem,
         "stored": secrets_set(visit, target) if target else frozenset(),
         "checked": checked,
-        "certificate": _certificate_shown(checked),
+        "fingerprint": fingerprint_of(checked.shown) if checked and checked.fault is Fault.KEY else "",
         "refresh": "2" if checked and checked.is_running else "",
         "zone": ZoneInfo(visit.settings.site.timezone),
         "notice": notice(visit.query),
-        "active": "targets",
+        "active": "system",
     }
     return Page("target", values, problem.status if problem else 200)
-
-
-def _certificate_shown(checked: Checked | None) -> Shown | None:
-    if checked is None or checked.fault is not Fault.CERTIFICATE or not checked.shown:
-        return None
-    try:
-        return read_certificate(checked.shown)
-    except InputError:  # it names nothing: it cannot be trusted, and the page says so
-        return None
 
 
 def _texts(target: Target) -> dict[str, str]:

@@ -325,6 +325,26 @@ class UsbView {
   }
 }
 
+// A part of a page that changes by itself: it is asked for again and put in place of what stands there, unless somebody is at it.
+function keepFresh(root) {
+  const again = async () => {
+    if (document.hidden || root.contains(document.activeElement)) return plan();
+    try {
+      const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin" });
+      if (answer.status === 401 || answer.status === 403 || answer.redirected) return location.reload();
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = document.importNode(page.getElementById(root.id), true);
+      root.replaceWith(fresh);
+      root = fresh;
+    } catch (error) {
+      // The next round asks again.
+    }
+    plan();
+  };
+  const plan = () => root.dataset.again && setTimeout(again, Number(root.dataset.again) * 1000);
+  plan();
+}
+
 function switchMode() {
   const page = document.documentElement;
   const isRed = page.dataset.mode !== "red";
@@ -363,3 +383,4 @@ const going = document.querySelector("[data-going]");
 if (going) new GoingView(going);
 const usb = document.querySelector("[data-usb]");
 if (usb) new UsbView(usb);
+for (const root of document.querySelectorAll("[data-again]")) keepFresh(root);

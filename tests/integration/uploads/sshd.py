@@ -14,7 +14,6 @@ from pathlib import Path
 from tests.integration.process.appliance import children_of
 
 SSHD = Path("/usr/sbin/sshd")
-SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
 CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -75,7 +74,15 @@ def make_keys(folder: Path, kind: str = "ed25519") -> None:
 
 
 @contextmanager
-def sshd(folder: Path, *, port: int = 0, passwords: bool = False, file_limit_kib: int = 0) -> Iterator[Sshd]:
+def sshd(
+    folder: Path,
+    *,
+    port: int = 0,
+    passwords: bool = False,
+    file_limit_kib: int = 0,
+    is_mute: bool = False,
+    is_read_only: bool = False,
+) -> Iterator[Sshd]:
     """Run a server until the end of the block.
 
     Parameters
@@ -88,22 +95,29 @@ def sshd(folder: Path, *, port: int = 0, passwords: bool = False, file_limit_kib
         Whether it asks for passwords, too.
     file_limit_kib : int
         Files may not become larger, as with a quota that is full; 0 for none.
+    is_mute : bool
+        Whether it takes the login and then says nothing of files, as one whose disk hangs.
+    is_read_only : bool
+        Whether it lets nobody write.
     """
     if not port:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-    subsystem = str(SFTP_SERVER)
-    if file_limit_kib:
-        limited = folder / "limited-sftp-server"
-        limited.write_text(f"#!/bin/bash\ntrap '' XFSZ\nulimit -f {file_limit_kib}\nexec {SFTP_SERVER}\n")
-        limited.chmod(0o755)
-        subsystem = str(limited)
+    subsystem = (
+        "internal-sftp -R" if is_read_only else "internal-sftp"
+    )  # no shell between: what a user's shell does first is not ours to wait for
+    if is_mute:
+        mute = folder / "mute-sftp-server"
+        mute.write_text("#!/bin/sh\nexec sleep 600\n")
+        mute.chmod(0o755)
+        subsystem = str(mute)
     config = folder / "sshd_config"
     config.write_text(CONFIG.format(port=port, folder=folder, passwords="yes" if passwords else "no", subsystem=subsystem))
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in before a login; asked for as root only
     with (folder / "sshd.log").open("ab") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        limited = ["bash", "-c", f"trap '' XFSZ; ulimit -f {file_limit_kib}; exec \"$@\"", "bash"] if file_limit_kib else []
+        process = subprocess.Popen([*limited, SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     server = Sshd(folder, port, process)
     try:
         until = time.monotonic() + 30

@@ -1,7 +1,6 @@
 """SFTP against a real OpenSSH server: every byte, every fault by its name, and no wait without an end."""
 
 import io
-import os
 import random
 import socket
 import threading
@@ -172,10 +171,16 @@ def test_a_folder_that_does_not_exist_is_not_made(place: SftpPlace, there: Path)
     assert list(there.iterdir()) == []
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere: run the tests as a user")
-def test_a_folder_that_may_not_be_written_to(place: SftpPlace, there: Path) -> None:
-    there.chmod(0o555)
-    assert fault_of(place).fault is Fault.RIGHT
+def test_a_folder_that_may_not_be_written_to(server: Sshd, place: SftpPlace, there: Path) -> None:
+    server.kill()
+    with sshd(server.folder, port=server.port, is_read_only=True):
+        assert fault_of(place).fault is Fault.RIGHT
+        target = SftpTarget(place)
+        with pytest.raises(UploadError) as caught:
+            send(target, "a.jpg", b"sky")
+        target.close()
+        assert caught.value.fault is Fault.RIGHT
+    assert list(there.iterdir()) == []
 
 
 def test_a_full_disk(server: Sshd, place: SftpPlace, there: Path) -> None:
@@ -297,3 +302,10 @@ class _relay:  # noqa: N801 - used as a context
                 continue
             except OSError:
                 return
+
+
+def test_a_server_that_says_nothing_after_the_login_is_not_waited_for(tmp_path: Path, there: Path) -> None:
+    make_keys(tmp_path)
+    with sshd(tmp_path, is_mute=True) as server:
+        assert fault_of(place_of(server, there)).fault is Fault.SILENT
+        assert "Accepted publickey" in (tmp_path / "sshd.log").read_text()

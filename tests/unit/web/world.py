@@ -26,7 +26,9 @@ from appliance.domain.secret import Secret
 from appliance.security.addresses import LocalAddresses
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
+from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.jobs import JobStore
@@ -38,8 +40,11 @@ from appliance.store.sessions import SessionStore
 from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
+from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
+from appliance.uploads.couriers import Couriers
+from appliance.uploads.factory import Safe
 from appliance.web.certificates import CertificateKeeper, Machine
 from appliance.web.issuer import Issuer
 from appliance.web.login import Gate, GateStores
@@ -166,6 +171,9 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
         camera = Published(CameraStatus("starting"))
         commands: Mailbox[CameraCommand] = Mailbox("camera commands", 8)
         readings: Published[Reading | None] = Published(None)
+        queue, credentials = UploadQueue(database, clock), CredentialStore(database, clock)
+        safe = Safe(credentials, lambda: keeper.vault)
+        deliveries = Deliveries(queue, settings.published)
         parts = WebParts(
             version="0.1.0",
             device_name="TESTTEST",
@@ -173,8 +181,8 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             board=board,
             folder=data,
             settings=settings,
-            frames=FrameStore(database, data),
-            products=ProductStore(data),
+            frames=FrameStore(database, data, deliveries),
+            products=ProductStore(data, deliveries),
             accounts=stores.accounts,
             sessions=stores.sessions,
             tokens=stores.tokens,
@@ -197,6 +205,12 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             stick_store=StickStore(database, clock),
             stick_commands=Mailbox("stick commands", 8),
             jobs=JobStore(database, clock),
+            queue=queue,
+            couriers=Couriers(
+                settings=settings.published, queue=queue, path_of=data.path_of, safe=safe, board=board, clock=clock
+            ),
+            credentials=credentials,
+            vault=lambda: keeper.vault,
             listen=listen,
             used_memory_bytes=lambda: 123_456_789,
         )

@@ -1,0 +1,189 @@
+"""The pages of targets: what an admin does there, and what nobody sees; the other side is made up."""
+
+import re
+
+import pytest
+
+from appliance.domain.errors import UploadError
+from appliance.domain.fault import Fault
+from appliance.domain.upload import Checked, Outgoing, UploadKind
+from appliance.settings.targets import Target, credential_name
+from appliance.uploads.factory import Safe
+from appliance.web.app import Panel
+from tests.unit.web.world import World, callers, fill
+
+PASSWORD = "polaris-is-not-a-password"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBQ0kR7XbK7PLrDfZ7MNjB9bV0mC7D0n1mQ3jI3C0xQ3"
+FORM = {
+    "kind": "sftp",
+    "id": "",
+    "target.title": "Observatory",
+    "target.host": "there.example",
+    "target.port": "22",
+    "target.user": "ada",
+    "target.folder": "sky",
+    "target.pictures": "on",
+    "target.products": "on",
+    "target.is_on": "on",
+    "secret-password": PASSWORD,
+}
+
+
+class Bench:
+    """A claimed panel, an admin, and one target."""
+
+    def __init__(self, world: World) -> None:
+        world.claim()
+        fill(world)
+        self.world, self.parts = world, world.parts
+        found = callers(Panel(world.parts), world)
+        self.admin, self.staff = found["admin"], found["staff"]
+        self.safe = Safe(self.parts.credentials, self.parts.vault)
+        assert self.admin.post("/targets/save", FORM).status == 303
+        (self.target,) = self.targets()
+
+    def targets(self) -> tuple[Target, ...]:
+        return self.parts.settings.published.value.targets
+
+    def queue(self, *names: str) -> None:
+        self.parts.queue.add(Outgoing(self.target.id, UploadKind.PICTURE, f"nights/{name}", name) for name in names)
+
+    def do(self, act: str, **form: str) -> int:
+        return self.admin.post(f"/targets/{self.target.id}/{act}", form).status
+
+    def saw(self, fault: Fault | None, shown: str = "") -> None:
+        """Let the last test have gone so."""
+        now = self.parts.clock.now()
+        self.parts.couriers._results.publish({self.target.id: Checked(now, fault=fault, message="so it went", shown=shown)})  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def bench(world: World) -> Bench:
+    return Bench(world)
+
+
+def test_a_target_is_saved_and_its_password_is_sealed_for_its_place(bench: Bench) -> None:
+    secret = bench.safe.secret_of(bench.target, "password")
+    assert secret is not None
+    assert secret.reveal() == PASSWORD
+    assert bench.target.place == "sftp://ada@there.example:22"
+    assert bench.parts.credentials.names() == (credential_name(bench.target.id, "password"),)
+    for path in ("/targets", f"/targets/{bench.target.id}", "/audit", "/settings/revisions", "/api/v1/settings"):
+        assert PASSWORD not in bench.admin.get(path).text, path
+
+
+def test_another_host_gets_no_password(bench: Bench) -> None:
+    changed = {**FORM, "id": bench.target.id, "target.host": "evil.example", "secret-password": ""}
+    assert bench.admin.post("/targets/save", changed).status == 303
+    (target,) = bench.targets()
+    assert target.host == "evil.example"
+    with pytest.raises(UploadError, match="another place") as caught:
+        bench.safe.secret_of(target, "password")
+    assert caught.value.fault is Fault.LOGIN
+
+
+def test_an_empty_password_keeps_the_stored_one_and_a_tick_forgets_it(bench: Bench) -> None:
+    bench.admin.post("/targets/save", {**FORM, "id": bench.target.id, "secret-password": "", "target.folder": "other"})
+    assert bench.targets()[0].folder == "other"
+    assert bench.safe.secret_of(bench.targets()[0], "password") is not None
+    bench.admin.post("/targets/save", {**FORM, "id": bench.target.id, "secret-password": "", "clear-password": "on"})
+    assert bench.safe.secret_of(bench.targets()[0], "password") is None
+
+
+@pytest.mark.parametrize(
+    ("form", "word"),
+    [
+        ({"target.port": "many"}, "must be a whole number"),
+        ({"target.host": ""}, "is needed"),
+        ({"target.picture_name": "../x"}, "between slashes"),
+        ({"kind": "ftp"}, "Choose one of the kinds"),
+        ({"secret-password": "x" * 17_000}, "too long"),
+        ({"secret-password": "a\x07b"}, "do not belong"),
+        ({"target.nonsense": "1"}, "nothing was saved"),
+    ],
+)
+def test_a_wrong_entry_changes_nothing_and_is_named(bench: Bench, form: dict[str, str], word: str) -> None:
+    before = bench.parts.settings.newest_id()
+    reply = bench.admin.post("/targets/save", {**FORM, **form})
+    assert reply.status in {400, 422}
+    assert word in reply.text
+    assert PASSWORD not in reply.text
+    assert bench.parts.settings.newest_id() == before
+    assert bench.targets() == (bench.target,)
+
+
+def test_a_host_key_is_confirmed_once_it_was_shown(bench: Bench) -> None:
+    assert bench.do("trust", shown=KEY) == 400, "nothing was tested"
+    bench.saw(Fault.KEY, KEY)
+    page = bench.admin.get(f"/targets/{bench.target.id}").text
+    assert re.search(r"SHA256:[A-Za-z0-9+/]{43}", page)
+    assert bench.do("trust", shown=KEY.replace("AAAAC3", "AAAAC4")) == 400, "another one than was seen"
+    assert bench.targets()[0].host_key == ""
+    assert bench.do("trust", shown=KEY) == 303
+    assert bench.targets()[0].host_key == KEY
+
+
+def test_a_fault_without_a_key_leaves_nothing_to_confirm(bench: Bench) -> None:
+    bench.saw(Fault.LOGIN, KEY)
+    assert bench.do("trust", shown=KEY) == 400
+    assert bench.targets()[0].host_key == ""
+    page = bench.admin.get(f"/targets/{bench.target.id}").text
+    assert 'data-fault="login"' in page
+    assert Fault.LOGIN.advice in page
+
+
+def test_a_test_that_went_well_says_so(bench: Bench) -> None:
+    bench.saw(None)
+    page = bench.admin.get(f"/targets/{bench.target.id}")
+    assert page.status == 200
+    assert 'data-fault=""' in page.text
+    assert "All is well" in page.text
+
+
+def test_a_test_is_ordered_and_runs(bench: Bench) -> None:
+    assert bench.do("test") == 303
+    page = bench.admin.get(f"/targets/{bench.target.id}").text
+    assert "The test is running" in page
+    assert "data-fault" not in page
+
+
+def test_pause_resume_retry_clear_remove(bench: Bench) -> None:
+    bench.queue("a.jpg", "b.jpg")
+    upload = bench.parts.queue.claim(bench.target.id)
+    assert upload is not None
+    bench.parts.queue.refuse(upload, "not taken")
+    assert [bench.do("pause"), bench.targets()[0].is_on] == [303, False]
+    assert [bench.do("resume"), bench.targets()[0].is_on] == [303, True]
+    assert "not taken" in bench.admin.get("/targets").text
+    assert bench.do("retry") == 303
+    assert bench.parts.queue.summary(bench.target.id).refused == 0
+    assert bench.admin.get(f"/targets/{bench.target.id}/clear").status == 200
+    assert bench.parts.queue.summary(bench.target.id).waiting == 2, "it has only asked"
+    assert bench.do("clear") == 303
+    summary = bench.parts.queue.summary(bench.target.id)
+    assert (summary.waiting, summary.dropped) == (0, 2)
+    bench.queue("c.jpg")
+    assert bench.do("remove") == 303
+    assert bench.targets() == ()
+    assert bench.parts.credentials.names() == ()
+    assert bench.parts.queue.claim(bench.target.id) is None
+    told = [entry.action for entry in bench.parts.audit.page()]
+    assert told[:5] == ["target removed", "target's queue cleared", "target retried", "target resumed", "target paused"]
+
+
+def test_staff_looks_and_touches_nothing(bench: Bench) -> None:
+    page = bench.staff.get("/targets")
+    assert page.status == 200
+    assert "Observatory" in page.text
+    assert "<form" not in page.text.partition("<main")[2]
+    assert bench.staff.get(f"/targets/{bench.target.id}").status == 403
+    for act in ("pause", "resume", "retry", "clear", "test", "trust", "remove"):
+        assert bench.staff.post(f"/targets/{bench.target.id}/{act}", {}).status == 403
+    assert bench.staff.post("/targets/save", FORM).status == 403
+    assert bench.targets() == (bench.target,)
+
+
+def test_what_there_is_not_is_said(bench: Bench) -> None:
+    assert bench.admin.get("/targets/nothing1").status == 404
+    assert bench.admin.post("/targets/nothing1/remove", {}).status == 404
+    assert bench.do("explode") == 400
