@@ -327,21 +327,25 @@ class UsbView {
 
 // A part of a page that changes by itself: it is asked for again and put in place of what stands there, unless somebody is at it.
 function keepFresh(root) {
-  const again = async () => {
+  const plan = () => root.dataset.again && setTimeout(ask, Number(root.dataset.again) * 1000);
+  const ask = () => {
     if (document.hidden || root.contains(document.activeElement)) return plan();
-    try {
-      const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin" });
-      if (answer.status === 401 || answer.status === 403 || answer.redirected) return location.reload();
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = document.importNode(page.getElementById(root.id), true);
-      root.replaceWith(fresh);
-      root = fresh;
-    } catch (error) {
-      // The next round asks again.
-    }
-    plan();
+    const request = new XMLHttpRequest(); // it parses pages without a way for markup made here
+    request.open("GET", location.href);
+    request.responseType = "document";
+    request.timeout = 20000;
+    request.onloadend = () => {
+      if (request.status === 401 || request.status === 403) return location.reload();
+      const fresh = request.status === 200 && request.response && request.response.getElementById(root.id);
+      if (fresh) {
+        const made = document.importNode(fresh, true);
+        root.replaceWith(made);
+        root = made;
+      }
+      plan();
+    };
+    request.send();
   };
-  const plan = () => root.dataset.again && setTimeout(again, Number(root.dataset.again) * 1000);
   plan();
 }
 
