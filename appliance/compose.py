@@ -187,7 +187,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     # what is on disk
     queue = UploadQueue(database, true_clock)
     deliveries = Deliveries(queue, settings)
-    frame_store, products = FrameStore(database, folder, deliveries), ProductStore(folder, deliveries)
+    frame_store, products = FrameStore(database, folder, deliveries), ProductStore(folder, deliveries.add_product)
     latest: Published[StoredFrame | None] = Published(frame_store.latest())
     stick_store, jobs = StickStore(database, true_clock), JobStore(database, true_clock)
     reading_store = ReadingStore(database)

@@ -1,8 +1,10 @@
 """Targets of uploads: where files go, which ones, under what names, and when. Their credentials lie sealed in the database."""
 
+import re
 from dataclasses import dataclass
 from datetime import time
-from typing import ClassVar, Literal, Self
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +15,11 @@ from appliance.settings.section import Section, misfit, setting
 MOST_TARGETS = 12
 HOST = r"^[A-Za-z0-9._:-]*$"
 _CLOCK = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\Z")
+_CERTIFICATE_HELP = (
+    "Empty: one of the public authorities must have signed for it. Else the server's own certificate or that of your "
+    "authority; the test offers what the server shows."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,11 @@ class Common(Section):
         """Whether films are sent."""
         return False
 
+    @property
+    def unsafe(self) -> str:
+        """What is unsafe about it, for people; empty where nothing is."""
+        return ""
+
 
 class Files(Common):
     """A target that keeps files under names."""
@@ -139,9 +151,30 @@ def _user() -> str:
     return setting("", "User", "As whom to log in.", max_length=100)  # type: ignore[no-any-return]
 
 
+def _address(help_: str) -> str:
+    return setting("", "Address", help_, max_length=400, pattern=r"^(https://[\x21-\x7e]+)?$")  # type: ignore[no-any-return]
+
+
 def _folder() -> str:
     text = "Must be there; folders below it are made. Empty: where the login leads to."
     return setting("", "Folder", text, max_length=400)  # type: ignore[no-any-return]
+
+
+def _certificate() -> str:
+    return setting("", "Trusted certificate", _CERTIFICATE_HELP, max_length=16_000, kind="longtext")  # type: ignore[no-any-return]
+
+
+class Checked(Common):
+    """A target with TLS."""
+
+    certificate: str = _certificate()
+
+    @field_validator("certificate")
+    @classmethod
+    def _is_a_certificate(cls, text: str) -> str:
+        if text and not _PEM.match(text.strip()):
+            raise ValueError("begins with -----BEGIN CERTIFICATE-----; paste one certificate, whole")
+        return text.strip() + "\n" if text else ""
 
 
 class SftpTarget(Files):
@@ -172,8 +205,82 @@ class SftpTarget(Files):
         return f"sftp://{self.user}@{self.host}:{self.port}"
 
 
-Target = SftpTarget
-KINDS: dict[str, type[Target]] = {"sftp": SftpTarget}
+class FtpSecurity(StrEnum):
+    """How an FTP server is spoken to."""
+
+    EXPLICIT = "explicit"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+class FtpTarget(Files, Checked):
+    """A folder on an FTP server, with TLS."""
+
+    title_of_kind: ClassVar[str] = "FTPS"
+    about: ClassVar[str] = "A folder on an FTP server with TLS, as web hosters offer it."
+    needed: ClassVar[tuple[str, ...]] = ("host", "user")
+    secrets: ClassVar[tuple[SecretField, ...]] = (SecretField("password", "Password", "Of this user."),)
+
+    kind: Literal["ftp"] = "ftp"
+    host: str = _host()
+    port: int = _port(21, "21; for implicit TLS it is 990.")
+    user: str = _user()
+    folder: str = _folder()
+    security: FtpSecurity = setting(
+        FtpSecurity.EXPLICIT, "TLS",
+        "explicit is usual. none is unsafe: everybody on the way reads the password and may change the pictures.",
+    )  # fmt: skip
+
+    @property
+    def place(self) -> str:
+        """Where and as whom, and how safe the way is."""
+        return f"ftp-{self.security}://{self.user}@{self.host}:{self.port}"
+
+    @property
+    def unsafe(self) -> str:
+        """What is unsafe about it."""
+        is_plain = self.security is FtpSecurity.NONE
+        return "Password and pictures go over the network without encryption." if is_plain else ""
+
+
+class WebMethod(StrEnum):
+    """How a web server takes files."""
+
+    WEBDAV = "webdav"
+    PUT = "put"
+    POST = "post"
+
+
+class WebTarget(Files, Checked):
+    """A web server: WebDAV, or plain PUT or POST."""
+
+    title_of_kind: ClassVar[str] = "WebDAV or HTTPS"
+    about: ClassVar[str] = "A cloud folder (Nextcloud, ownCloud), or a script of your own that takes PUT or POST."
+    needed: ClassVar[tuple[str, ...]] = ("address",)
+    secrets: ClassVar[tuple[SecretField, ...]] = (
+        SecretField("password", "Password", "With the user above."),
+        SecretField("token", "Token", "Sent as Authorization: Bearer, in place of user and password."),
+    )
+
+    kind: Literal["web"] = "web"
+    address: str = _address(
+        "Of the folder; a Nextcloud's is like https://cloud.example/remote.php/dav/files/ada/sky/ (its settings tell it)."
+    )
+    method: WebMethod = setting(
+        WebMethod.WEBDAV,
+        "Method",
+        "webdav makes folders. put sends to the address and the name. post sends forms to the address.",
+    )
+    user: str = setting("", "User", "As whom to log in; empty for a token, or for none.", max_length=100)
+
+    @property
+    def place(self) -> str:
+        """Where and as whom."""
+        return f"web:{self.user}@{self.address}"
+
+
+Target = Annotated[SftpTarget | FtpTarget | WebTarget, Field(discriminator="kind")]
+KINDS: dict[str, type[SftpTarget | FtpTarget | WebTarget]] = {"sftp": SftpTarget, "ftp": FtpTarget, "web": WebTarget}
 """Every kind of target, by its word in the settings."""
 
 

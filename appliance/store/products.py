@@ -1,10 +1,10 @@
 """Products of a night: keogram, star trail and films, and the state from which the next frame lets them grow."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance.domain.errors import StoreError
 from appliance.domain.night import NightId
-from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
 
 NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "startrail.mp4"})
@@ -14,8 +14,9 @@ NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "star
 class ProductStore:
     """The `products/` folder of each night; a product is replaced whole or not at all."""
 
-    def __init__(self, folder: DataFolder, deliveries: Deliveries | None = None) -> None:
-        self._folder, self._deliveries = folder, deliveries
+    def __init__(self, folder: DataFolder, on_written: Callable[[NightId, str], None] = lambda _night, _path: None) -> None:
+        """Take the folder, and who is told of the night and relative name of what was written."""
+        self._folder, self._on_written = folder, on_written
 
     def path(self, night: NightId, name: str) -> Path:
         """Return where a product lies or would lie.
@@ -30,8 +31,7 @@ class ProductStore:
     def write(self, night: NightId, name: str, data: bytes | memoryview) -> Path:
         """Write a product over the one before."""
         written = self._folder.write_atomic(_relative(night, name), data)
-        if self._deliveries is not None:
-            self._deliveries.add_product(night, _relative(night, name))
+        self._on_written(night, _relative(night, name))
         return written
 
     def read(self, night: NightId, name: str) -> bytes | None:

@@ -8,11 +8,15 @@ from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.security.bound import open_for
 from appliance.security.vault import Vault
-from appliance.settings.targets import SftpTarget, Target, credential_name
+from appliance.settings.targets import FtpTarget, SftpTarget, Target, WebTarget, credential_name
 from appliance.store.credentials import CredentialStore
 from appliance.uploads import port
+from appliance.uploads.ftp import FtpPlace
+from appliance.uploads.ftp import FtpTarget as Ftp
 from appliance.uploads.sftp import SftpPlace
 from appliance.uploads.sftp import SftpTarget as Sftp
+from appliance.uploads.webdav import WebPlace
+from appliance.uploads.webdav import WebTarget as Web
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +63,26 @@ def make_target(target: Target, safe: Safe) -> port.Target:
                 private_key=safe.secret_of(target, "private_key"),
             )
             return Sftp(place)
+        case FtpTarget():
+            return Ftp(
+                FtpPlace(
+                    host=target.host,
+                    port=target.port,
+                    user=target.user,
+                    folder=target.folder,
+                    security=target.security,
+                    certificate=target.certificate,
+                    password=safe.secret_of(target, "password"),
+                )
+            )
+        case WebTarget():
+            return Web(
+                WebPlace(
+                    address=target.address,
+                    method=target.method,
+                    user=target.user,
+                    certificate=target.certificate,
+                    password=safe.secret_of(target, "password"),
+                    token=safe.secret_of(target, "token"),
+                )
+            )

@@ -35,7 +35,7 @@ NOTICES: Mapping[str, str] = {
     "target-resume": "The target is served again.",
     "target-retry": "It is tried at once.",
     "target-clear": "The queue is empty.",
-    "target-trust": "The host key is confirmed, and the test runs again.",
+    "target-trust": "It is trusted from now on, and the test runs again.",
     "target-remove": "The target is gone, with its queue and its credentials.",
     "certificate-imported": "The certificate is served from now on, for its own names.",
     "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",

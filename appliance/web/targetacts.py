@@ -11,9 +11,10 @@ from appliance.domain.errors import InputError, SettingsError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.security.bound import seal_for
+from appliance.security.trusted import read_certificate
 from appliance.settings.fields import target_from_form
 from appliance.settings.parse import parse
-from appliance.settings.targets import KINDS, Target, credential_name
+from appliance.settings.targets import KINDS, Checked, SftpTarget, Target, credential_name
 from appliance.web.answers import NotFoundError
 from appliance.web.visit import Visit
 
@@ -51,6 +52,8 @@ def save(visit: Visit, kind: str, target_id: str) -> Target:
     base: Mapping[str, Any] = old.model_dump(mode="json") if old else {}
     new = target_from_form(visit.form, kind, target_id or _new_id(), base)
     wanted = {field.name: visit.form.get(f"secret-{field.name}", "") for field in new.secrets}
+    if isinstance(new, Checked) and new.certificate:
+        read_certificate(new.certificate)
     if any(len(text) > LONGEST_SECRET or (not text.isprintable() and "\n" not in text) for text in wanted.values()):
         raise InputError("A credential holds signs that do not belong there, or is too long.")
     _put(visit, new)
@@ -115,9 +118,13 @@ def trust(visit: Visit, target_id: str) -> None:
     checked = visit.parts.couriers.checked(target.id)
     if checked is None or not checked.shown or checked.shown != visit.form.get("shown", "").replace("\r\n", "\n"):
         raise InputError("What the other side showed is not known any more. Test the target again.")
-    if checked.fault is not Fault.KEY:
+    if checked.fault is Fault.KEY and isinstance(target, SftpTarget):
+        changed: Target = target.model_copy(update={"host_key": checked.shown})
+    elif checked.fault is Fault.CERTIFICATE and isinstance(target, Checked):
+        read_certificate(checked.shown)
+        changed = target.model_copy(update={"certificate": checked.shown})
+    else:
         raise InputError("There is nothing to trust here. Test the target again.")
-    changed = target.model_copy(update={"host_key": checked.shown})
     _put(visit, changed)
     visit.note("target trusted", f"{target.title} ({target.id}): another {checked.fault}")
     visit.parts.couriers.check(target.id)

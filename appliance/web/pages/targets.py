@@ -1,6 +1,6 @@
 """Targets: where files are sent, how far that is, and a test that says what is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -8,8 +8,9 @@ from appliance.domain.access import Access
 from appliance.domain.errors import InputError, NightjarError, SettingsError
 from appliance.domain.fault import Fault
 from appliance.domain.upload import Checked, Courier, CourierState, QueueSummary, Upload
+from appliance.security.trusted import Shown, read_certificate
 from appliance.settings.fields import target_fields, text_of
-from appliance.settings.targets import KINDS, Target
+from appliance.settings.targets import KINDS, Common, SftpTarget, Target
 from appliance.web.answers import Answer, Page, Redirect
 from appliance.web.notices import notice
 from appliance.web.problems import problem_of
@@ -59,10 +60,10 @@ def new(visit: Visit) -> Answer:
     return _form(visit, kind, visit.query["kind"], None, texts)
 
 
-@route("GET", "/targets/<target_id>", access=Access.ADMIN)
+@route("GET", "/targets/<target>", access=Access.ADMIN)
 def edit(visit: Visit) -> Answer:
     """Show a target's form, and how its last test went."""
-    target = target_of(visit, visit.args["target_id"])
+    target = target_of(visit, visit.args["target"])
     return _form(visit, type(target), target.kind, target, _texts(target))
 
 
@@ -80,38 +81,75 @@ def save_target(visit: Visit) -> Answer:
     return Redirect(f"{HERE}/{saved.id}?done=target-saved")
 
 
-@route("POST", "/targets/<target_id>/<act>", access=Access.ADMIN)
-def do(visit: Visit) -> Answer:
-    """Pause, resume, retry, clear, test, trust or remove a target."""
-    target_id, act = visit.args["target_id"], visit.args["act"]
-    back = f"{HERE}/{target_id}" if act in {"test", "trust"} else HERE
+@route("POST", "/targets/<target>/pause", access=Access.ADMIN)
+def pause(visit: Visit) -> Answer:
+    """Let a target wait."""
+    return _done(visit, "pause", lambda target_id: switch(visit, target_id, is_on=False))
+
+
+@route("POST", "/targets/<target>/resume", access=Access.ADMIN)
+def resume(visit: Visit) -> Answer:
+    """Serve a target again."""
+    return _done(visit, "resume", lambda target_id: switch(visit, target_id, is_on=True))
+
+
+@route("POST", "/targets/<target>/retry", access=Access.ADMIN)
+def retry_now(visit: Visit) -> Answer:
+    """Try everything that failed again, at once."""
+    return _done(visit, "retry", lambda target_id: retry(visit, target_id))
+
+
+@route("GET", "/targets/<target>/clear", access=Access.ADMIN)
+def confirm_clear(visit: Visit) -> Answer:
+    """Ask before a queue is cleared."""
+    return _confirm(visit, "clear")
+
+
+@route("POST", "/targets/<target>/clear", access=Access.ADMIN)
+def clear_queue(visit: Visit) -> Answer:
+    """Drop everything that waits for a target."""
+    return _done(visit, "clear", lambda target_id: clear(visit, target_id))
+
+
+@route("GET", "/targets/<target>/remove", access=Access.ADMIN)
+def confirm_remove(visit: Visit) -> Answer:
+    """Ask before a target is removed."""
+    return _confirm(visit, "remove")
+
+
+@route("POST", "/targets/<target>/remove", access=Access.ADMIN)
+def remove_target(visit: Visit) -> Answer:
+    """Forget a target."""
+    return _done(visit, "remove", lambda target_id: remove(visit, target_id))
+
+
+@route("POST", "/targets/<target>/test", access=Access.ADMIN)
+def test_target(visit: Visit) -> Answer:
+    """Have a target tested; its page shows how it goes."""
+    check(visit, visit.args["target"])
+    return Redirect(f"{HERE}/{visit.args['target']}")
+
+
+@route("POST", "/targets/<target>/trust", access=Access.ADMIN)
+def trust_target(visit: Visit) -> Answer:
+    """Trust the key or certificate that the last test has shown."""
     try:
-        match act:
-            case "pause" | "resume":
-                switch(visit, target_id, is_on=act == "resume")
-            case "retry":
-                retry(visit, target_id)
-            case "clear":
-                clear(visit, target_id)
-            case "test":
-                check(visit, target_id)
-            case "trust":
-                trust(visit, target_id)
-            case "remove":
-                remove(visit, target_id)
-            case _:
-                raise InputError("A target can be paused, resumed, retried, cleared, tested, trusted or removed.")
+        trust(visit, visit.args["target"])
     except InputError as error:
         return _list(visit, error)
-    return Redirect(back if act == "test" else f"{back}?done=target-{act}")
+    return Redirect(f"{HERE}/{visit.args['target']}?done=target-trust")
 
 
-@route("GET", "/targets/<target_id>/<act>", access=Access.ADMIN)
-def confirm(visit: Visit) -> Answer:
-    """Ask before a target is removed or its queue cleared."""
-    target, act = target_of(visit, visit.args["target_id"]), visit.args["act"]
-    if act not in {"remove", "clear"}:
-        return Redirect(f"{HERE}/{target.id}")
+def _done(visit: Visit, act: str, do: Callable[[str], None]) -> Answer:
+    try:
+        do(visit.args["target"])
+    except InputError as error:
+        return _list(visit, error)
+    return Redirect(f"{HERE}?done=target-{act}")
+
+
+def _confirm(visit: Visit, act: str) -> Page:
+    target = target_of(visit, visit.args["target"])
     values = {"target": target, "act": act, "queue": visit.parts.queue.summary(target.id), "active": "system"}
     return Page("target_confirm", values)
 
@@ -141,7 +179,7 @@ def _row(visit: Visit, target: Target) -> Row:
 
 def _form(
     visit: Visit,
-    kind: type[Target],
+    kind: type[Common],
     word: str,
     target: Target | None,
     texts: Mapping[str, str],
@@ -160,6 +198,8 @@ def _form(
         "problem": problem,
         "stored": secrets_set(visit, target) if target else frozenset(),
         "checked": checked,
+        "has_key": isinstance(target, SftpTarget) and bool(target.host_key),
+        "certificate": _certificate_shown(checked),
         "fingerprint": fingerprint_of(checked.shown) if checked and checked.fault is Fault.KEY else "",
         "refresh": "2" if checked and checked.is_running else "",
         "zone": ZoneInfo(visit.settings.site.timezone),
@@ -167,6 +207,15 @@ def _form(
         "active": "system",
     }
     return Page("target", values, problem.status if problem else 200)
+
+
+def _certificate_shown(checked: Checked | None) -> Shown | None:
+    if checked is None or checked.fault is not Fault.CERTIFICATE or not checked.shown:
+        return None
+    try:
+        return read_certificate(checked.shown)
+    except InputError:  # it names nothing: it cannot be trusted, and nothing is offered
+        return None
 
 
 def _texts(target: Target) -> dict[str, str]:

@@ -36,7 +36,11 @@ BY_ITSELF = "stick.export"
 ELSEWHERE = {
     "POST /settings/review": "shows what would change and saves nothing",
     "POST /claim": "comes before all others and is the first entry",
+    "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",
 }
+
+
+TARGET = {"kind": "sftp", "id": "", "target.title": "Attic", "target.host": "127.0.0.1", "target.port": "1", "target.user": "ada"}
 
 
 class Acts:
@@ -83,6 +87,10 @@ class Acts:
 
     def newest_job(self) -> int:
         return int(self.admin.get("/api/v1/jobs").json()["jobs"][0]["id"])
+
+    def target(self) -> str:
+        """Return the id of the one target."""
+        return str(self.admin.get("/api/v1/settings").json()["targets"][0]["id"])
 
     def import_own(self) -> int:
         chain, key = own_certificate()
@@ -143,6 +151,13 @@ ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
     "POST /api/v1/machine/restart": ("restart ordered", lambda a: a.api("POST", "/api/v1/machine/restart")),
     "POST /api/v1/machine/off": ("switching off ordered", lambda a: a.api("POST", "/api/v1/machine/off")),
     "POST /tokens/create": ("token created", lambda a: a.post("/tokens/create", name="one", scope="read", days="7")),
+    "POST /targets/save": ("target added", lambda a: a.post("/targets/save", **TARGET)),
+    "POST /targets/<target>/pause": ("target paused", lambda a: a.post(f"/targets/{a.target()}/pause")),
+    "POST /targets/<target>/resume": ("target resumed", lambda a: a.post(f"/targets/{a.target()}/resume")),
+    "POST /targets/<target>/retry": ("target retried", lambda a: a.post(f"/targets/{a.target()}/retry")),
+    "POST /targets/<target>/clear": ("target's queue cleared", lambda a: a.post(f"/targets/{a.target()}/clear")),
+    "POST /targets/<target>/test": ("target tested", lambda a: a.post(f"/targets/{a.target()}/test")),
+    "POST /targets/<target>/remove": ("target removed", lambda a: a.post(f"/targets/{a.target()}/remove")),
     "POST /tokens/<number>/revoke": ("token revoked", lambda a: a.post(f"/tokens/{a.token_number()}/revoke")),
     "POST /me/totp": ("second factor turned on", lambda a: a.totp_on()),
     "POST /me/totp/clear": ("second factor turned off", lambda a: a.post("/me/totp/clear", password=PASSWORD)),

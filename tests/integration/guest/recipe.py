@@ -64,6 +64,8 @@ PYTHON_FILES = (
     *(f"usr/lib/x86_64-linux-gnu/lib{name}.so*" for name in ("c", "m", "z", "expat")),
 )  # fmt: skip
 """Enough of the guest to compile Python's files for it here: an emulated processor takes minutes over that at each start."""
+FROM_SOURCE = {"pysftp"}
+"""Published as source only; pure Python."""
 NOT_PACKED = ("-noI", "-noD", "-noF", "-noX")
 """Unpacking costs an emulated processor more than reading."""
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/lintian/*")
@@ -184,7 +186,9 @@ def _make_wheels(made: Path, between: Path, python: Path) -> None:
     export = ["export", "--frozen", "--no-dev", "--no-emit-project", "--project", str(ROOT), "--output-file", str(wanted)]
     _run([*uv, *export], timeout_s=60)
     install = ["pip", "install", "--target", str(site), "--python-version", PYTHON, "--python-platform", PLATFORM]
-    install += ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--requirement", str(wanted)]
+    named = [line.partition("==")[0] for line in wanted.read_text().splitlines() if "==" in line and line[0].isalnum()]
+    install += [word for name in named if name not in FROM_SOURCE for word in ("--only-binary", name)]
+    install += ["--no-deps", "--require-hashes", "--requirement", str(wanted)]
     _run([*uv, *install], timeout_s=300)
     compile_for_guest(python, site)
     squash = ["mksquashfs", str(between / "root"), str(made / "wheels.squashfs")]

@@ -32,7 +32,7 @@ class Room:
         self.settings: Published[Settings] = Published(Settings())
         self.database, self.queue = database, UploadQueue(database, SystemClock())
         deliveries = Deliveries(self.queue, self.settings)
-        self.frames, self.products = FrameStore(database, folder, deliveries), ProductStore(folder, deliveries)
+        self.frames, self.products = FrameStore(database, folder, deliveries), ProductStore(folder, deliveries.add_product)
 
     def targets(self, *targets: dict[str, object]) -> None:
         common = {"title": "there", "kind": "sftp", "host": "there", "user": "ada"}

@@ -108,9 +108,16 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "POST /system/reconnect": (401, 401, 403, 403, 403, 403, 303, 403, 403),
     "POST /system/resume": (401, 401, 403, 403, 403, 403, 303, 403, 403),
     "GET /targets": (303, 303, 403, 403, 403, 200, 200, 200, 200),
-    "GET /targets/<target_id>": (303, 303, 403, 403, 403, 403, 404, 404, 404),
-    "GET /targets/<target_id>/<act>": (303, 303, 403, 403, 403, 403, 404, 404, 404),
-    "POST /targets/<target_id>/<act>": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "GET /targets/<target>": (303, 303, 403, 403, 403, 403, 404, 404, 404),
+    "GET /targets/<target>/clear": (303, 303, 403, 403, 403, 403, 404, 404, 404),
+    "POST /targets/<target>/clear": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "POST /targets/<target>/pause": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "GET /targets/<target>/remove": (303, 303, 403, 403, 403, 403, 404, 404, 404),
+    "POST /targets/<target>/remove": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "POST /targets/<target>/resume": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "POST /targets/<target>/retry": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "POST /targets/<target>/test": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "POST /targets/<target>/trust": (401, 401, 403, 403, 403, 403, 404, 403, 403),
     "GET /targets/new": (303, 303, 403, 403, 403, 403, 200, 200, 200),
     "POST /targets/save": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "GET /usb": (303, 303, 403, 403, 403, 200, 200, 200, 200),
@@ -176,7 +183,12 @@ class Cast:
         }
         name = next((value for start, value in names.items() if entry.path.startswith(start)), "1.jpg")
         number = "1" if entry.path.startswith(("/frames/", "/settings/revisions/")) else "999"
-        return entry.path.replace("<night>", night).replace("<name>", name).replace("<number>", number)
+        return (
+            entry.path.replace("<night>", night)
+            .replace("<name>", name)
+            .replace("<number>", number)
+            .replace("<target>", "nothing1")
+        )
 
 
 @pytest.fixture

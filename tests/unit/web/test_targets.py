@@ -1,15 +1,17 @@
 """The pages of targets: what an admin does there, and what nobody sees; the other side is made up."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from appliance.domain.errors import UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.upload import Checked, Outgoing, UploadKind
-from appliance.settings.targets import Target, credential_name
+from appliance.settings.targets import SftpTarget, WebTarget, credential_name
 from appliance.uploads.factory import Safe
 from appliance.web.app import Panel
+from tests.integration.uploads.certificates import self_signed
 from tests.unit.web.world import World, callers, fill
 
 PASSWORD = "polaris-is-not-a-password"
@@ -42,8 +44,8 @@ class Bench:
         assert self.admin.post("/targets/save", FORM).status == 303
         (self.target,) = self.targets()
 
-    def targets(self) -> tuple[Target, ...]:
-        return self.parts.settings.published.value.targets
+    def targets(self) -> tuple[SftpTarget, ...]:
+        return tuple(target for target in self.parts.settings.published.value.targets if isinstance(target, SftpTarget))
 
     def queue(self, *names: str) -> None:
         self.parts.queue.add(Outgoing(self.target.id, UploadKind.PICTURE, f"nights/{name}", name) for name in names)
@@ -96,7 +98,7 @@ def test_an_empty_password_keeps_the_stored_one_and_a_tick_forgets_it(bench: Ben
         ({"target.port": "many"}, "must be a whole number"),
         ({"target.host": ""}, "is needed"),
         ({"target.picture_name": "../x"}, "between slashes"),
-        ({"kind": "ftp"}, "Choose one of the kinds"),
+        ({"kind": "pigeon"}, "Choose one of the kinds"),
         ({"secret-password": "x" * 17_000}, "too long"),
         ({"secret-password": "a\x07b"}, "do not belong"),
         ({"target.nonsense": "1"}, "nothing was saved"),
@@ -130,6 +132,43 @@ def test_a_fault_without_a_key_leaves_nothing_to_confirm(bench: Bench) -> None:
     page = bench.admin.get(f"/targets/{bench.target.id}").text
     assert 'data-fault="login"' in page
     assert Fault.LOGIN.advice in page
+
+
+def test_a_certificate_is_trusted_once_it_was_shown(bench: Bench, tmp_path: Path) -> None:
+    pem = self_signed(tmp_path, "cloud", "cloud.example").pem
+    form = {
+        "kind": "web",
+        "id": "",
+        "target.title": "Cloud",
+        "target.address": "https://cloud.example/dav/",
+        "target.is_on": "on",
+    }
+    assert bench.admin.post("/targets/save", form).status == 303
+    cloud = bench.parts.settings.published.value.targets[-1]
+    assert isinstance(cloud, WebTarget)
+    checked = Checked(bench.parts.clock.now(), fault=Fault.CERTIFICATE, message="self-signed", shown=pem)
+    bench.parts.couriers._results.publish({cloud.id: checked})  # type: ignore[attr-defined]
+    page = bench.admin.get(f"/targets/{cloud.id}").text
+    assert "cloud.example" in page
+    assert re.search(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", page)
+    other = self_signed(tmp_path, "other", "cloud.example").pem
+    assert bench.admin.post(f"/targets/{cloud.id}/trust", {"shown": other}).status == 400
+    assert bench.admin.post(f"/targets/{cloud.id}/trust", {"shown": pem.replace(chr(10), chr(13) + chr(10))}).status == 303
+    changed = bench.parts.settings.published.value.targets[-1]
+    assert isinstance(changed, WebTarget)
+    assert changed.certificate == pem
+    broken = {**form, "id": cloud.id, "target.certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"}
+    assert bench.admin.post("/targets/save", broken).status == 400
+
+
+def test_a_target_without_tls_is_marked_unsafe(bench: Bench) -> None:
+    form = {"kind": "ftp", "id": "", "target.title": "Old", "target.host": "nas.example", "target.user": "ada"}
+    assert bench.admin.post("/targets/save", {**form, "target.security": "explicit"}).status == 303
+    assert "Unsafe" not in bench.admin.get("/targets").text
+    assert bench.admin.post("/targets/save", {**form, "target.security": "none"}).status == 303
+    plain = bench.parts.settings.published.value.targets[-1]
+    for page in ("/targets", f"/targets/{plain.id}"):
+        assert "without encryption" in bench.admin.get(page).text
 
 
 def test_a_test_that_went_well_says_so(bench: Bench) -> None:
@@ -186,4 +225,4 @@ def test_staff_looks_and_touches_nothing(bench: Bench) -> None:
 def test_what_there_is_not_is_said(bench: Bench) -> None:
     assert bench.admin.get("/targets/nothing1").status == 404
     assert bench.admin.post("/targets/nothing1/remove", {}).status == 404
-    assert bench.do("explode") == 400
+    assert bench.do("explode") == 404

@@ -182,7 +182,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             folder=data,
             settings=settings,
             frames=FrameStore(database, data, deliveries),
-            products=ProductStore(data, deliveries),
+            products=ProductStore(data, deliveries.add_product),
             accounts=stores.accounts,
             sessions=stores.sessions,
             tokens=stores.tokens,

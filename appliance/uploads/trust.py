@@ -1,0 +1,125 @@
+"""Whom a target is taken for: the public authorities, or the one certificate that an admin has trusted for it.
+
+There is no way round the check. A trusted certificate is either the server's own (pinned: it and nothing else is taken,
+whatever name it was made for) or that of an authority (which signs for the names that it signs for). Both end with
+their validity.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from appliance.domain.errors import InputError, UploadError
+from appliance.domain.fault import Fault
+from appliance.security.trusted import host_for, read_certificate
+from appliance.uploads.faults import DEADLINE_S, told
+
+Introduce = Callable[[socket.socket], None]
+"""Says on a plain connection what has to be said before TLS begins there; raises OSError or UploadError."""
+
+
+class Patient(ssl.SSLSocket):
+    """A connection on which an answer has to be there in all by a certain time: one that drips is no answer."""
+
+    until_s: float | None = None
+    """Monotonic; None for no such time."""
+
+    def recv_into(self, *args: Any, **keywords: Any) -> int:  # noqa: ANN401 - as its parent
+        """Receive; raises TimeoutError when the time is over."""
+        if self.until_s is not None:
+            left_s = self.until_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("the answer took too long")
+            self.settimeout(min(DEADLINE_S, left_s))
+        return super().recv_into(*args, **keywords)
+
+
+class _Pinned(ssl.SSLContext):
+    """Takes one certificate, under the name that it was made for: the name by which we reach it does not matter then."""
+
+    name = ""
+
+    def wrap_socket(self, *args: Any, **keywords: Any) -> ssl.SSLSocket:  # noqa: ANN401 - as its parent
+        """Check the certificate for its own name."""
+        return super().wrap_socket(*args, **{**keywords, "server_hostname": self.name})
+
+
+def context_of(certificate: str) -> ssl.SSLContext:
+    """Return how a server is checked.
+
+    Parameters
+    ----------
+    certificate : str
+        PEM of the certificate that an admin has trusted; empty for the public authorities.
+
+    Raises
+    ------
+    UploadError
+        If the certificate cannot be used: it is not sent without.
+    """
+    if not certificate:
+        return _bounded(ssl.create_default_context())
+    try:
+        shown = read_certificate(certificate)
+        if shown.is_authority:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        else:
+            context = _Pinned(ssl.PROTOCOL_TLS_CLIENT)
+            context.name = host_for(shown)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=certificate)
+    except (InputError, ssl.SSLError) as error:
+        raise UploadError(Fault.CERTIFICATE, f"The trusted certificate cannot be read: {error}") from error
+    return _bounded(context)
+
+
+def _bounded(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.sslsocket_class = Patient
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def connect(host: str, port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Connect with TLS from the first byte; every wait has a deadline.
+
+    Raises
+    ------
+    UploadError
+        For a certificate that is not trusted with the one that was shown.
+    """
+    with told():
+        plain = socket.create_connection((host, port), timeout=DEADLINE_S)
+        try:
+            return context.wrap_socket(plain, server_hostname=host)
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(error, host, port) from error
+        finally:
+            plain.close()  # wrapped, it has been taken over and this does nothing
+
+
+def untrusted(error: ssl.SSLCertVerificationError, host: str, port: int, introduce: Introduce | None = None) -> UploadError:
+    """Return the fault of a certificate that was refused, with what the server shows, for a person to look at."""
+    return UploadError(Fault.CERTIFICATE, error.verify_message, shown=certificate_of(host, port, introduce))
+
+
+def certificate_of(host: str, port: int, introduce: Introduce | None = None) -> str:
+    """Return the certificate that a server shows, as PEM; nothing is sent to it, and nothing else is learned of it.
+
+    Raises
+    ------
+    UploadError
+        If it shows none.
+    """
+    looking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    looking.check_hostname = False
+    looking.verify_mode = ssl.CERT_NONE  # the only place: to show a person what is to be trusted, it must be seen first
+    with told(), socket.create_connection((host, port), timeout=DEADLINE_S) as plain:
+        if introduce is not None:
+            introduce(plain)
+        with looking.wrap_socket(plain, server_hostname=host) as seen:
+            shown = seen.getpeercert(binary_form=True)
+    if not shown:
+        raise UploadError(Fault.BROKEN, "no certificate was shown")
+    return ssl.DER_cert_to_PEM_cert(shown)
