@@ -22,11 +22,13 @@ TOP_LEVEL = {
 FOREIGN = {
     "PyIndi": "camera/indi.py",
     "argon2": "security/",
+    "botocore": "uploads/s3.py",
     "bottle": "web/",
     "cryptography": "security/",
     "cv2": "imaging/",
     "indipydriver": "skysim/",
     "jeepney": "host/",
+    "paho": "uploads/mqtt.py",
     "paramiko": "uploads/sftp.py",
     "peewee": "store/",
     "playhouse": "store/",
@@ -40,7 +42,7 @@ FOREIGN = {
 }
 """The home of each library that is neither Python's nor numpy."""
 
-IMPORTED_AS = {"argon2-cffi": "argon2", "opencv-python-headless": "cv2", "pyindi-client": "PyIndi"}
+IMPORTED_AS = {"argon2-cffi": "argon2", "opencv-python-headless": "cv2", "paho-mqtt": "paho", "pyindi-client": "PyIndi"}
 DATA_ONLY = {"tzdata"}
 """Dependencies that hold no module for us to import."""
 
