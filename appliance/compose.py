@@ -72,7 +72,8 @@ from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
 from appliance.uploads.couriers import Couriers
-from appliance.uploads.factory import Safe
+from appliance.uploads.factory import Safe, Supplies
+from appliance.uploads.port import Sender
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import WebParts
@@ -210,8 +211,12 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     # where pictures are sent
     credentials = CredentialStore(database, true_clock)
-    safe = Safe(credentials, lambda: vault.vault)
-    couriers = Couriers(settings=settings, queue=queue, path_of=folder.path_of, safe=safe, board=board, clock=true_clock)
+    supplies = Supplies(
+        safe=Safe(credentials, lambda: vault.vault),
+        frame_of=frame_store.of_name,
+        sender=lambda: Sender(device_id, settings.value.site.name, __version__),
+    )
+    couriers = Couriers(settings=settings, queue=queue, path_of=folder.path_of, supplies=supplies, board=board, clock=true_clock)
     couriers.open()
 
     # the machine

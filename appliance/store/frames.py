@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import peewee
@@ -17,7 +17,7 @@ from appliance.domain.night import NightId
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
-from appliance.store.framefiles import empty, file_name, highest_id_on_disk, note_of
+from appliance.store.framefiles import empty, file_name, highest_id_on_disk, id_of, note_of
 from appliance.store.models import FrameRow, NightRow, SequenceRow
 from appliance.store.nightfiles import relative_name
 from appliance.store.reconcile import Reconciled, Reconciler, add_to_night
@@ -113,6 +113,14 @@ class FrameStore:
         with self._database.read() as db:
             row = FrameRow.select().where(FrameRow.id == frame_id).get_or_none(db)
         return None if row is None else _frame(row)
+
+    def of_name(self, untrusted_name: str) -> StoredFrame | None:
+        """Return the frame whose picture has a name, None where there is none."""
+        try:
+            frame = self.get(id_of(untrusted_name))
+        except ValueError:
+            return None
+        return frame if frame is not None and PurePosixPath(frame.picture_name).name == untrusted_name else None
 
     def of_night(self, night: NightId, limit: int = 200, before: int | None = None) -> list[StoredFrame]:
         """Return frames of a night, newest first.

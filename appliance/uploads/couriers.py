@@ -17,7 +17,7 @@ from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.service import Beat
 from appliance.supervisor.worker import WorkerSpec
 from appliance.uploads import port
-from appliance.uploads.factory import Safe, make_target
+from appliance.uploads.factory import Supplies, make_target
 from appliance.uploads.pace import QuietHours
 from appliance.uploads.service import Rules, UploadService
 from appliance.uploads.tester import TestService
@@ -44,7 +44,7 @@ class Couriers:
         settings: Published[Settings],
         queue: UploadQueue,
         path_of: Callable[[str], Path],
-        safe: Safe,
+        supplies: Supplies,
         board: HealthBoard,
         clock: Clock,
     ) -> None:
@@ -56,10 +56,10 @@ class Couriers:
         queue : UploadQueue
         path_of : callable
             Returns the path of a file of the data folder by its relative name.
-        safe : Safe
+        supplies : Supplies
         board, clock
         """
-        self._settings, self._queue, self._path_of, self._safe = settings, queue, path_of, safe
+        self._settings, self._queue, self._path_of, self._supplies = settings, queue, path_of, supplies
         self._board, self._clock = board, clock
         self._lanes: dict[str, _Lane] = {}
         self._orders: Mailbox[CheckTarget] = Mailbox("tests of targets", 4)
@@ -122,7 +122,7 @@ class Couriers:
                 target_id=target_id,
                 queue=self._queue,
                 open_file=lambda name: self._path_of(name).open("rb"),
-                make_target=lambda: make_target(self._needed(target_id), self._safe),
+                make_target=lambda: make_target(self._needed(target_id), self._supplies),
                 rules=lambda: self._rules(target_id),
                 local_time=self._local_time,
                 commands=lane.commands,
@@ -138,7 +138,7 @@ class Couriers:
 
     def _made(self, target_id: str) -> port.Target | None:
         target = self._target(target_id)
-        return None if target is None else make_target(target, self._safe)
+        return None if target is None else make_target(target, self._supplies)
 
     def _target(self, target_id: str) -> Target | None:
         return next((target for target in self._settings.value.targets if target.id == target_id), None)

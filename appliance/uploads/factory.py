@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from appliance.domain.errors import UploadError, VaultError
 from appliance.domain.fault import Fault
+from appliance.domain.frame import StoredFrame
 from appliance.domain.secret import Secret
 from appliance.security.bound import open_for
 from appliance.security.vault import Vault
@@ -43,7 +44,17 @@ class Safe:
             raise UploadError(Fault.LOGIN, str(error)) from error
 
 
-def make_target(target: Target, safe: Safe) -> port.Target:
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What targets are made with, beside their settings."""
+
+    safe: Safe
+    frame_of: Callable[[str], StoredFrame | None]
+    """Returns a stored frame by its picture's own name, like `20260131T210015Z-1234.jpg`; None where there is none."""
+    sender: Callable[[], port.Sender]
+
+
+def make_target(target: Target, supplies: Supplies) -> port.Target:
     """Build a target; nothing is connected yet.
 
     Raises
@@ -51,6 +62,7 @@ def make_target(target: Target, safe: Safe) -> port.Target:
     UploadError
         If a credential cannot be used.
     """
+    safe = supplies.safe
     match target:
         case SftpTarget():
             place = SftpPlace(

@@ -1,10 +1,20 @@
 """What every kind of target can do."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 Progress = Callable[[int], None]
 """Called with the bytes sent so far, at least every five seconds; raises StoppedError when the work is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, for targets that tell the other side."""
+
+    device_id: str
+    site_name: str
+    version: str
 
 
 class Target(Protocol):

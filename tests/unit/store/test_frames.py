@@ -50,6 +50,13 @@ def files(folder: DataFolder) -> set[str]:
     return {path.relative_to(folder.root / "nights").as_posix() for path in (folder.root / "nights").rglob("*") if path.is_file()}
 
 
+def test_a_frame_is_found_by_the_name_of_its_picture_and_by_no_other(frames: FrameStore) -> None:
+    stored = add(frames)
+    assert frames.of_name(f"20260131T221530Z-{stored.id}.jpg") == stored
+    for other in (f"20260131T221531Z-{stored.id}.jpg", "20260131T221530Z-99.jpg", f"{stored.id}", "keogram.jpg", ""):
+        assert frames.of_name(other) is None
+
+
 def test_a_frame_comes_back_as_it_was_stored(frames: FrameStore, folder: DataFolder) -> None:
     stored = add(frames)
     assert stored == frames.latest() == frames.get(stored.id)

@@ -17,7 +17,8 @@ from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Published
 from appliance.supervisor.health import HealthBoard
 from appliance.uploads.couriers import Couriers
-from appliance.uploads.factory import Safe
+from appliance.uploads.factory import Safe, Supplies
+from appliance.uploads.port import Sender
 
 ONE = {"id": "target01", "kind": "sftp", "title": "One", "host": "127.0.0.1", "port": 1, "user": "ada"}
 TWO = {**ONE, "id": "target02", "title": "Two"}
@@ -34,7 +35,11 @@ class Room:
             settings=self.settings,
             queue=self.queue,
             path_of=folder.joinpath,
-            safe=Safe(CredentialStore(database, clock), lambda: vault),
+            supplies=Supplies(
+                safe=Safe(CredentialStore(database, clock), lambda: vault),
+                frame_of=lambda _name: None,
+                sender=lambda: Sender("7Q2M9KD4", "My sky", "0.1.0"),
+            ),
             board=self.board,
             clock=clock,
         )

@@ -44,7 +44,8 @@ from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.uploads.couriers import Couriers
-from appliance.uploads.factory import Safe
+from appliance.uploads.factory import Safe, Supplies
+from appliance.uploads.port import Sender
 from appliance.web.certificates import CertificateKeeper, Machine
 from appliance.web.issuer import Issuer
 from appliance.web.login import Gate, GateStores
@@ -172,7 +173,12 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
         commands: Mailbox[CameraCommand] = Mailbox("camera commands", 8)
         readings: Published[Reading | None] = Published(None)
         queue, credentials = UploadQueue(database, clock), CredentialStore(database, clock)
-        safe = Safe(credentials, lambda: keeper.vault)
+        frames = FrameStore(database, data, deliveries)
+        supplies = Supplies(
+            safe=Safe(credentials, lambda: keeper.vault),
+            frame_of=frames.of_name,
+            sender=lambda: Sender("7Q2M9KD4", settings.published.value.site.name, "0.1.0"),
+        )
         deliveries = Deliveries(queue, settings.published)
         parts = WebParts(
             version="0.1.0",
@@ -181,7 +187,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             board=board,
             folder=data,
             settings=settings,
-            frames=FrameStore(database, data, deliveries),
+            frames=frames,
             products=ProductStore(data, deliveries.add_product),
             accounts=stores.accounts,
             sessions=stores.sessions,
@@ -207,7 +213,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             jobs=JobStore(database, clock),
             queue=queue,
             couriers=Couriers(
-                settings=settings.published, queue=queue, path_of=data.path_of, safe=safe, board=board, clock=clock
+                settings=settings.published, queue=queue, path_of=data.path_of, supplies=supplies, board=board, clock=clock
             ),
             credentials=credentials,
             vault=lambda: keeper.vault,
