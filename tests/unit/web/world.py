@@ -173,13 +173,13 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
         commands: Mailbox[CameraCommand] = Mailbox("camera commands", 8)
         readings: Published[Reading | None] = Published(None)
         queue, credentials = UploadQueue(database, clock), CredentialStore(database, clock)
+        deliveries = Deliveries(queue, settings.published)
         frames = FrameStore(database, data, deliveries)
         supplies = Supplies(
             safe=Safe(credentials, lambda: keeper.vault),
             frame_of=frames.of_name,
             sender=lambda: Sender("7Q2M9KD4", settings.published.value.site.name, "0.1.0"),
         )
-        deliveries = Deliveries(queue, settings.published)
         parts = WebParts(
             version="0.1.0",
             device_name="TESTTEST",
