@@ -3,7 +3,6 @@
 import io
 import random
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +19,7 @@ from appliance.uploads.faults import DEADLINE_S
 from appliance.uploads.ftp import CHUNK, FtpPlace, FtpTarget
 from tests.integration.uploads.certificates import Authority, Issued, self_signed
 from tests.integration.uploads.ftpd import PASSWORD, USER, Ftpd, ftpd
+from tests.integration.uploads.many import files_of, send_through_a_storm
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -199,39 +199,10 @@ def test_a_stop_in_mid_transfer_leaves_no_file_under_its_name(site: Site) -> Non
     assert site.found() == {"sky/film.mp4": b"whole"}
 
 
-def test_200_files_arrive_whole_though_the_server_is_killed_at_random(site: Site) -> None:
+def test_500_files_arrive_whole_once_though_the_server_is_killed_at_random(tmp_path: Path, site: Site) -> None:
     chance = random.Random(3)
-    files = {
-        f"2026-01-{1 + number // 50:02}/{number}.jpg": chance.randbytes(chance.choice((0, 1, 90_000))) for number in range(200)
-    }
-    done, killed = threading.Event(), list[Ftpd]()
+    files = files_of(chance)
     site.server.kill()
-
-    def torment() -> None:
-        while not done.is_set():
-            with ftpd(site.there, site.issued, port=site.server.port) as server:
-                done.wait(chance.uniform(0.3, 1.2) if len(killed) < 6 else 200)
-                killed.append(server)
-
-    tormentor = threading.Thread(target=torment)
-    tormentor.start()
-    try:
-        deadline = time.monotonic() + 200
-        with closing(FtpTarget(site.place)) as target:
-            for name, data in files.items():
-                while True:
-                    assert time.monotonic() < deadline
-                    try:
-                        send(target, name, data)
-                        break
-                    except UploadError as error:
-                        assert error.fault in {Fault.BROKEN, Fault.PORT, Fault.SILENT}, error  # noqa: PT017
-                        target.close()
-                        time.sleep(0.1)
-    finally:
-        done.set()
-        tormentor.join(60)
-    found = {name.removeprefix("sky/"): data for name, data in site.found().items()}
-    assert {name: found.get(name) for name in files} == files
-    assert all(name.rpartition("/")[2].startswith("upload-") for name in found.keys() - files.keys())
-    assert len(killed) >= 2
+    port = site.server.port
+    send_through_a_storm(tmp_path, files, lambda: FtpTarget(site.place), lambda: ftpd(site.there, site.issued, port=port), chance)
+    assert {name.removeprefix("sky/"): data for name, data in site.found().items()} == files
