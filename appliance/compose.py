@@ -238,6 +238,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                 WebParts(
                     version=__version__,
                     device_name="nightjar",
+                    device_id=device_id,
                     clock=clock,
                     board=board,
                     folder=folder,

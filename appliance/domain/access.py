@@ -1,4 +1,4 @@
-"""Who is asking: the three levels of access, and the person or token behind a request."""
+"""Who is asking: the levels of access, and the person or token behind a request."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,12 @@ class Access(IntEnum):
 
     ANYONE = 0
     """Answers without a login, always: login page, static files, health."""
-    VIEWER = 1
+    PUBLIC = 1
+    """The public page and what belongs to it: Anonymous only while an admin has it switched on, or pictures are public."""
+    VIEWER = 2
     """Pictures and films: Staff and Admin always, Anonymous only while pictures are public."""
-    STAFF = 2
-    ADMIN = 3
+    STAFF = 3
+    ADMIN = 4
 
 
 class Role(StrEnum):

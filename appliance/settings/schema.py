@@ -216,8 +216,14 @@ class Web(Section):
     """The panel."""
 
     public_pictures: bool = setting(
-        False, "Public pictures", "Show live view and gallery to everybody on the network, without a login."
-    )
+        False, "Public pictures",
+        "Show live view and gallery to everybody on the network, without a login; the public page belongs to it.",
+    )  # fmt: skip
+    public_page: bool = setting(
+        False, "Public page",
+        "Show one page to everybody, without a login, at /public: the newest picture, keogram, star trails and film. Other sites "
+        "may show /latest.jpg then, and /feed.json and /feed.atom tell of the newest 30 nights. Nothing else is opened.",
+    )  # fmt: skip
     session_idle_minutes: int = setting(
         720, "Log out after idling", "A session without a request ends after this.", unit="min", ge=5, le=43200
     )

@@ -1,6 +1,9 @@
 """Products of a night: keogram, star trail and films, and the state from which the next frame lets them grow."""
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.domain.errors import StoreError
@@ -9,6 +12,15 @@ from appliance.store.files import DataFolder
 
 NAMES = frozenset({"keogram.jpg", "startrail.jpg", "night.mp4", "day.mp4", "startrail.mp4"})
 """Every product; after a restart the pipeline goes on from the two pictures themselves (decision 0402)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFile:
+    """A product as it lies on the disk."""
+
+    name: str
+    bytes: int
+    changed_at: datetime
 
 
 class ProductStore:
@@ -45,6 +57,15 @@ class ProductStore:
     def names(self, night: NightId) -> tuple[str, ...]:
         """Return the names of the products that a night has."""
         return tuple(sorted(name for name in NAMES if self.path(night, name).is_file()))
+
+    def files(self, night: NightId) -> tuple[ProductFile, ...]:
+        """Return the products that a night has, by name, with their size and when they last changed."""
+        found = []
+        for name in self.names(night):
+            with contextlib.suppress(FileNotFoundError):  # its night was removed a moment ago
+                facts = self.path(night, name).stat()
+                found.append(ProductFile(name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)))
+        return tuple(found)
 
 
 def _relative(night: NightId, name: str) -> str:

@@ -70,6 +70,8 @@ class Media:
     """How long a browser may show its copy without asking again; 0: never."""
     download_name: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    is_public: bool = False
+    """Whether caches on the way to the browser may keep it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Content:
     download_name: str = ""
     etag: str = ""
     cache_control: str = "no-store"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

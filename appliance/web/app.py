@@ -15,11 +15,12 @@ from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect, 
 from appliance.web.downloads import Downloads
 from appliance.web.encode import to_json
 from appliance.web.forms import FORM_TYPE, parse_form, parse_query
-from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged
+from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged, open_to_everybody
 from appliance.web.head import split_host
 from appliance.web.machine import MachineKeeper
 from appliance.web.parts import WebParts
 from appliance.web.problems import Problem, problem_of
+from appliance.web.publication import PublicNights
 from appliance.web.render import Templates
 from appliance.web.replies import (
     add_headers,
@@ -75,6 +76,7 @@ class Panel:
         self._series = SeriesKeeper(parts.frames)
         self._machine = MachineKeeper(parts.time_and_date, parts.host_name, parts.network, parts.updates)
         self._downloads = Downloads()
+        self._public_nights = PublicNights(parts.frames, parts.products, parts.clock)
         self._bottle = bottle.Bottle()
         self._bottle.default_error_handler = self._refuse_unknown
         for route in table():
@@ -121,7 +123,7 @@ class Panel:
             is_page = route.style is Style.PAGE and route.method == "GET"
             return redirect_reply(Redirect("/claim")) if is_page else self._refuse(UNCLAIMED, Style.API)
         seen = evidence()
-        visitor = identify(seen, gate, pictures_are_public=self._parts.settings.published.value.web.public_pictures)
+        visitor = identify(seen, gate, everybody=open_to_everybody(self._parts.settings.published.value.web))
         if not is_allowed(route, visitor):
             return self._turn_away(route, visitor)
         visit = self._visit(route, args, seen, visitor)
@@ -141,6 +143,7 @@ class Panel:
             series=self._series,
             machine=self._machine,
             downloads=self._downloads,
+            public_nights=self._public_nights,
             visitor=visitor,
             method=route.method,
             path=environ["PATH_INFO"],
@@ -148,6 +151,7 @@ class Panel:
             query=parse_query(environ.get("QUERY_STRING", "")),
             form=parse_form(body, content_type) if has_form else {},
             body=body,
+            host=seen.host,
             address=environ["REMOTE_ADDR"],
             agent=environ.get("HTTP_USER_AGENT", ""),
             csrf_token=form_token(seen, visitor),

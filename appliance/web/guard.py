@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from appliance.domain.access import Access
 from appliance.security.tokens import looks_like_token, new_token, same
+from appliance.settings.schema import Web
 from appliance.web.login import Gate
 from appliance.web.routes import SAFE_METHODS, Route
 from appliance.web.visit import ORDER, Visitor
@@ -34,18 +35,23 @@ class Evidence:
         return rest.strip() if scheme.lower() == "bearer" else ""
 
 
-def identify(evidence: Evidence, gate: Gate, *, pictures_are_public: bool) -> Visitor:
+def open_to_everybody(web: Web) -> Access:
+    """Return what an admin has opened to people without a login; public pictures are more than the public page."""
+    if web.public_pictures:
+        return Access.VIEWER
+    return Access.PUBLIC if web.public_page else Access.ANYONE
+
+
+def identify(evidence: Evidence, gate: Gate, *, everybody: Access) -> Visitor:
     """Return who asks. A cookie wins over a token, so that a request with both is never exempt from the CSRF check."""
     session = gate.session_of(evidence.session_cookie) if evidence.session_cookie else None
     token = gate.token_of(evidence.bearer) if evidence.bearer and not evidence.has_cookie_header else None
-    return Visitor(session, token, pictures_are_public)
+    return Visitor(session, token, everybody)
 
 
 def is_allowed(route: Route, visitor: Visitor) -> bool:
     """Say whether the visitor's level, or the token's scope, opens a route."""
-    if route.access is Access.ANYONE:
-        return True
-    if route.access is Access.VIEWER and visitor.sees_pictures:
+    if visitor.everybody >= route.access:
         return True
     if visitor.token is not None:
         return route.scope is not None and ORDER[visitor.token.scope] >= ORDER[route.scope]

@@ -26,5 +26,10 @@ EVERYWHERE: tuple[tuple[str, str], ...] = (
     ("X-Robots-Tag", "noindex, nofollow"),
 )
 
+SHOWN_ELSEWHERE = (("Cross-Origin-Resource-Policy", "cross-origin"),)
+"""For public media: other sites may show them. Frames and pages stay ours."""
+READ_ELSEWHERE = (*SHOWN_ELSEWHERE, ("Access-Control-Allow-Origin", "*"))
+"""For what other sites' scripts may read, too. Browsers take `*` for requests without cookies only, so nobody's session helps."""
+
 PRIVATE = "no-store"
 """Cache-Control of pages and of the API."""

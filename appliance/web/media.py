@@ -49,7 +49,8 @@ def send(media: Media, conditions: Conditions) -> Sent:
     facts = os.fstat(file.fileno())
     etag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
     changed_at = datetime.fromtimestamp(int(facts.st_mtime), UTC)
-    cache = f"private, max-age={media.max_age_s}" if media.max_age_s else "private, no-cache"
+    keeper = "public" if media.is_public else "private"
+    cache = f"{keeper}, max-age={media.max_age_s}" if media.max_age_s else f"{keeper}, no-cache"
     headers = [
         ("ETag", etag),
         ("Last-Modified", format_datetime(changed_at, usegmt=True)),

@@ -50,6 +50,7 @@ class WebParts:
 
     version: str
     device_name: str
+    device_id: str
     clock: Clock
     board: HealthBoard
     folder: DataFolder

@@ -82,6 +82,7 @@ def content_reply(answer: Content) -> bottle.HTTPResponse:
         response.set_header("ETag", answer.etag)
     if answer.download_name:
         response.set_header("Content-Disposition", f'attachment; filename="{answer.download_name}"')
+    add_headers(response, answer.headers)
     if not is_known:
         response.body = answer.body
     return response

@@ -10,6 +10,7 @@ from appliance.store.tokens import ApiToken
 from appliance.web.downloads import Downloads
 from appliance.web.machine import MachineKeeper
 from appliance.web.parts import WebParts
+from appliance.web.publication import PublicNights
 from appliance.web.series import SeriesKeeper
 
 
@@ -19,8 +20,8 @@ class Visitor:
 
     session: Session | None = None
     token: ApiToken | None = None
-    sees_pictures: bool = False
-    """Whether pictures are public."""
+    everybody: Access = Access.ANYONE
+    """What is open to people without a login."""
 
     @property
     def level(self) -> Access:
@@ -29,7 +30,7 @@ class Visitor:
             return Access.ADMIN if self.session.account.role is Role.ADMIN else Access.STAFF
         if self.token is not None:
             return Access.STAFF
-        return Access.VIEWER if self.sees_pictures else Access.ANYONE
+        return self.everybody
 
     @property
     def name(self) -> str:
@@ -55,6 +56,7 @@ class Visit:
     series: SeriesKeeper
     machine: MachineKeeper
     downloads: Downloads
+    public_nights: PublicNights
     visitor: Visitor
     method: str
     path: str
@@ -63,6 +65,8 @@ class Visit:
     query: Mapping[str, str]
     form: Mapping[str, str]
     body: bytes
+    host: str
+    """As the client named us. What is no name or address of ours has not come past the TLS front."""
     address: str
     agent: str
     csrf_token: str

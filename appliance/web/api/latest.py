@@ -19,10 +19,16 @@ def latest(visit: Visit) -> Answer:
 
 def latest_view(parts: WebParts) -> LatestView:
     """Return the newest frame, what the camera does, and when to ask again."""
-    frame, camera = parts.latest.value, parts.camera.value
-    expected = camera.next_expected_at
-    in_s = None if expected is None else max(0.0, (expected - parts.clock.now()).total_seconds() / parts.clock.rate)
-    return LatestView(frame_view(frame) if frame else None, camera_view(parts), expected, in_s)
+    frame = parts.latest.value
+    return LatestView(
+        frame_view(frame) if frame else None, camera_view(parts), parts.camera.value.next_expected_at, next_expected_in_s(parts)
+    )
+
+
+def next_expected_in_s(parts: WebParts) -> float | None:
+    """Return in how many seconds of this world the next picture is due; 0 if it is late, None if nobody knows."""
+    expected = parts.camera.value.next_expected_at
+    return None if expected is None else max(0.0, (expected - parts.clock.now()).total_seconds() / parts.clock.rate)
 
 
 def camera_view(parts: WebParts) -> CameraView:

@@ -4,14 +4,14 @@ from appliance.domain.access import Access, Scope
 from appliance.domain.frame import StoredFrame
 from appliance.domain.night import NightId
 from appliance.web.answers import Answer, Content, Media, NotFoundError
+from appliance.web.publication import PRODUCT_TYPES
 from appliance.web.render import STATIC
 from appliance.web.routes import Style, route
 from appliance.web.visit import Visit
 
 _KEEP_S = 300
 """A frame never changes under its id; short all the same, so that a level that was taken holds soon."""
-_JPEG, _MP4 = "image/jpeg", "video/mp4"
-_PRODUCTS = {"keogram.jpg": _JPEG, "startrail.jpg": _JPEG, "night.mp4": _MP4, "day.mp4": _MP4, "startrail.mp4": _MP4}
+_JPEG = "image/jpeg"
 
 
 @route("GET", "/static/<name>", access=Access.ANYONE, style=Style.MEDIA, when_unclaimed=True)
@@ -23,15 +23,6 @@ def static(visit: Visit) -> Answer:
     is_named = visit.query.get("v") == found.version
     cache = "public, max-age=31536000, immutable" if is_named else "no-cache"
     return Content(found.body, found.content_type, etag=f'"{found.version}"', cache_control=cache)
-
-
-@route("GET", "/latest.jpg", access=Access.VIEWER, style=Style.MEDIA, scope=Scope.READ)
-def latest_picture(visit: Visit) -> Answer:
-    """Send the newest picture."""
-    frame = visit.parts.latest.value
-    if frame is None:
-        raise NotFoundError("There is no picture yet.")
-    return Media(visit.parts.folder.path_of(frame.picture_name), _JPEG, 0)
 
 
 @route("GET", "/media/frames/<name>", access=Access.VIEWER, style=Style.MEDIA, scope=Scope.READ)
@@ -53,9 +44,9 @@ def thumbnail(visit: Visit) -> Answer:
 def product(visit: Visit) -> Answer:
     """Send a keogram, a star trail or a film of a night."""
     name = visit.args["name"]
-    if name not in _PRODUCTS:
+    if name not in PRODUCT_TYPES:
         raise NotFoundError("A night has no such product.")
-    return Media(visit.parts.products.path(night_named(visit.args["night"]), name), _PRODUCTS[name], 0)
+    return Media(visit.parts.products.path(night_named(visit.args["night"]), name), PRODUCT_TYPES[name], 0)
 
 
 def night_named(untrusted: str) -> NightId:

@@ -14,6 +14,7 @@ ORDER = (
     "first-steps",
     "live",
     "gallery",
+    "public",
     "usb",
     "targets",
     "settings",

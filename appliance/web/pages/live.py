@@ -21,6 +21,7 @@ def live(visit: Visit) -> Answer:
         "view": latest_view(visit.parts),
         "has_keogram": frame is not None and "keogram.jpg" in visit.parts.products.names(frame.night),
         "zone": zone,
+        "is_public": visit.settings.web.public_page,
         "active": "live",
     }
     return Page("live", values)

@@ -334,11 +334,15 @@ function keepFresh(root) {
     request.open("GET", location.href);
     request.responseType = "document";
     request.timeout = 20000;
-    request.onloadend = () => {
-      if (request.status === 401 || request.status === 403) return location.reload();
+    request.onloadend = async () => {
+      const isLedAway = request.responseURL && new URL(request.responseURL).pathname !== location.pathname;
+      if (request.status === 401 || request.status === 403 || isLedAway) return location.reload();
       const fresh = request.status === 200 && request.response && request.response.getElementById(root.id);
+      root.classList.toggle("is-offline", !fresh);
       if (fresh) {
         const made = document.importNode(fresh, true);
+        // A new picture takes the place of the old one when it can be painted, so that nothing flashes at night.
+        await Promise.allSettled([...made.querySelectorAll("img")].map((picture) => picture.decode()));
         root.replaceWith(made);
         root = made;
       }

@@ -152,6 +152,39 @@ def test_a_setting_is_changed_with_a_review(running: RunningPanel, browser: Chro
     assert settings.image.stretch, "what was not touched stays"
 
 
+def painted(browser: Chrome) -> str:
+    """Return the address of the picture that the public page shows, once it is painted."""
+    script = "const p = document.querySelector('#fresh img.sky'); return p && p.complete && p.naturalWidth > 0 ? p.src : ''"
+    return str(browser.execute_script(script))
+
+
+def test_the_public_page_fits_shows_the_next_picture_by_itself_and_goes_when_it_is_closed(
+    running: RunningPanel, browser: Chrome
+) -> None:
+    world = running.world
+    world.claim()
+    world.set_public(False, page=True)
+    frame = fill(world)[0]
+    for name in ("startrail.jpg", "keogram.jpg"):
+        world.parts.products.write(frame.night, name, world.parts.frames.picture_path(frame).read_bytes())
+    for width in (1280, 360):
+        resize(browser, width)
+        browser.get(f"{running.address}/public")
+        until(lambda: painted(browser))
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    world.camera.publish(CameraStatus("exposing", "Sky", next_expected_at=datetime.now(UTC) + timedelta(seconds=2)))
+    browser.refresh()
+    first = str(until(lambda: painted(browser)))
+    world.add_frame(datetime.now(UTC) + timedelta(seconds=15), night=frame.night, number=9)
+    second = str(until(lambda: painted(browser) not in ("", first) and painted(browser)))
+    assert re.fullmatch(rf"{re.escape(running.address)}/latest\.jpg\?at=\d+", second)
+    assert complaints(browser) == []
+    world.camera.publish(CameraStatus("exposing", "Sky", next_expected_at=datetime.now(UTC) + timedelta(seconds=1)))
+    browser.refresh()
+    world.set_public(False)
+    until(lambda: browser.current_url == f"{running.address}/login?next=/public")
+
+
 class _OtherSite(BaseHTTPRequestHandler):
     """A site of somebody else, which tries to act with the visitor's session."""
 
@@ -204,3 +237,45 @@ def test_another_site_can_neither_act_nor_frame(running: RunningPanel, browser: 
     )
     assert browser.execute_async_script(script, running.address) == "refused"
     assert len(running.world.commands) == 0
+
+
+_READ = "const [url, how, done] = arguments; fetch(url, how).then(a => a.ok && a.text()).then(t => done(!!t), () => done(false))"
+_SHOW = (
+    "const [url, done] = arguments; const i = new Image();"
+    "i.onload = () => done(i.naturalWidth > 0); i.onerror = () => done(false); i.src = url"
+)
+
+
+def test_another_site_shows_and_reads_what_is_public_and_nothing_else(
+    running: RunningPanel, browser: Chrome, other_site: str
+) -> None:
+    running.world.claim()
+    frame = fill(running.world)[-1]
+    keogram = running.world.parts.frames.picture_path(frame).read_bytes()
+    running.world.parts.products.write(frame.night, "keogram.jpg", keogram)
+    log_in(browser, running)
+    product = f"/public/nights/{frame.night}/keogram.jpg"
+
+    def tried() -> dict[str, tuple[bool, bool, bool]]:
+        """Return for each address whether it can be shown, read, and read with the login of whoever sits there."""
+        browser.get(other_site)
+        return {
+            path: (
+                bool(browser.execute_async_script(_SHOW, running.address + path)),
+                bool(browser.execute_async_script(_READ, running.address + path, {})),
+                bool(browser.execute_async_script(_READ, running.address + path, {"credentials": "include"})),
+            )
+            for path in ("/latest.jpg", "/feed.json", product, f"/media/frames/{frame.id}.jpg", "/public", "/")
+        }
+
+    nothing = (False, False, False)
+    assert set(tried().values()) == {nothing}
+    running.world.set_public(False, page=True)
+    assert tried() == {
+        "/latest.jpg": (True, True, False),
+        "/feed.json": (False, True, False),  # it is no picture
+        product: (True, False, False),
+        f"/media/frames/{frame.id}.jpg": nothing,
+        "/public": nothing,
+        "/": nothing,
+    }

@@ -72,6 +72,20 @@ def test_200_live_views_and_8_slow_readers_of_a_20_mb_file_do_not_delay_a_page(r
         client.close()
 
 
+def test_a_feed_names_us_as_we_were_called_and_nobody_else(running: RunningPanel) -> None:
+    running.world.claim()
+    running.world.set_public(False, page=True)
+    with running.client() as client:
+        feed = client.request("GET", "/feed.json")
+        assert f'"feed_url":"{running.address}/feed.json"'.encode() in feed.body
+        for name in ("x_forwarded_host", "x_host", "forwarded"):
+            assert client.request("GET", "/feed.json", **{name: "evil.example"}).body == feed.body
+    for path in ("/feed.json", "/feed.atom", "/public", "/latest.jpg"):
+        with running.client() as client:
+            answer = client.request("GET", path, host="evil.example")
+            assert (answer.status, b"evil" in answer.body) == (421, False)
+
+
 def test_a_20_mb_picture_arrives_whole(running: RunningPanel) -> None:
     running.world.claim()
     content = bytes(range(256)) * (BIG // 256)

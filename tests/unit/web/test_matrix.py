@@ -59,10 +59,13 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "POST /certificate/remove": (401, 401, 403, 403, 403, 403, 303, 403, 403),
     "GET /claim": (303, 303, 303, 303, 303, 303, 303, 303, 303),
     "POST /claim": (403, 403, 403, 403, 403, 403, 403, 403, 403),
+    "GET /feed.atom": (401, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /feed.json": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /frames/<number>": (303, 200, 403, 403, 403, 200, 200, 200, 200),
     "GET /healthz": (200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /help": (200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /help/<name>": (200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /latest-small.jpg": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /latest.jpg": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /login": (200, 200, 200, 200, 200, 303, 303, 303, 303),
     "POST /login": (403, 403, 403, 403, 403, 403, 403, 403, 403),
@@ -93,6 +96,8 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /nights/<night>": (303, 200, 403, 403, 403, 200, 200, 200, 200),
     "GET /nights/<night>/night.zip": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "GET /nights/<night>/charts/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /public": (303, 200, 403, 403, 403, 200, 200, 200, 200),
+    "GET /public/nights/<night>/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /sessions/<number>/revoke": (401, 401, 403, 403, 403, 400, 400, 403, 403),
     "GET /sensors": (303, 303, 403, 403, 403, 200, 200, 200, 200),
     "GET /sensors/charts/<name>": (401, 401, 200, 200, 200, 200, 200, 200, 200),
@@ -156,9 +161,10 @@ class Cast:
         return Caller(self.panel, cookie=f"__Host-nightjar={token}", csrf=csrf)
 
     def status(self, entry: Route, who: str, *, csrf: str | None = None, **headers: str) -> int:
-        is_public = who == "anonymous while public"
-        if self.world.parts.settings.published.value.web.public_pictures != is_public:  # only so many revisions are kept
-            self.world.set_public(is_public)
+        wanted = (who == "anonymous while public", who == "anonymous at the public page")
+        web = self.world.parts.settings.published.value.web
+        if (web.public_pictures, web.public_page) != wanted:  # only so many revisions are kept
+            self.world.set_public(wanted[0], page=wanted[1])
         caller = self.caller(who)
         caller.csrf = caller.csrf if csrf is None else csrf
         number = next(self.tries)
@@ -177,6 +183,7 @@ class Cast:
         names = {
             "/static/": "logo.svg",
             "/media/nights/": "keogram.jpg",
+            "/public/nights/": "keogram.jpg",
             "/nights/": "mean.svg",
             "/help/": "live",
             "/sensors/": "load.svg",
@@ -209,6 +216,18 @@ def row(cast: Cast, entry: Route) -> tuple[int, ...]:
 def test_every_route_answers_every_visitor_as_the_table_says(cast: Cast) -> None:
     found = {f"{entry.method} {entry.path}": row(cast, entry) for entry in table()}
     assert found == EXPECTED
+
+
+def test_the_public_page_opens_exactly_itself_its_media_and_the_feeds(cast: Cast) -> None:
+    found = {f"{entry.method} {entry.path}": cast.status(entry, "anonymous at the public page") for entry in table()}
+    assert {name: status for name, status in found.items() if status != EXPECTED[name][0]} == {
+        "GET /feed.atom": 200,
+        "GET /feed.json": 200,
+        "GET /latest-small.jpg": 200,
+        "GET /latest.jpg": 200,
+        "GET /public": 200,
+        "GET /public/nights/<night>/<name>": 200,
+    }
 
 
 def test_before_the_claim_only_the_claim_page_its_files_and_the_health_answer(world: World) -> None:

@@ -88,10 +88,10 @@ class World:
         _, text = self.parts.people.create_token(session, scope.value, scope, 5, "127.0.0.1")
         return text.reveal()
 
-    def set_public(self, is_public: bool) -> None:
-        """Show pictures to everybody, or not."""
+    def set_public(self, is_public: bool, *, page: bool = False) -> None:
+        """Show pictures to everybody, or not; and the public page."""
         settings = self.parts.settings.published.value
-        web = settings.web.model_copy(update={"public_pictures": is_public})
+        web = settings.web.model_copy(update={"public_pictures": is_public, "public_page": page})
         self.parts.settings.save(settings.model_copy(update={"web": web}), "test")
 
     def add_frame(
@@ -183,6 +183,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
         parts = WebParts(
             version="0.1.0",
             device_name="TESTTEST",
+            device_id="7Q2M9KD4",
             clock=clock,
             board=board,
             folder=data,
