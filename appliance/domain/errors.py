@@ -24,7 +24,7 @@ NightjarError
 
 from dataclasses import dataclass
 
-from appliance.domain.fault import Fault
+from appliance.domain.fault import Fault, Words
 
 
 class NightjarError(Exception):
@@ -115,11 +115,13 @@ class ServiceError(MachineError):
 class UploadError(NightjarError):
     """A target cannot be reached or used now; the message says what was seen, for people."""
 
-    def __init__(self, fault: Fault, message: str, *, shown: str = "") -> None:
+    def __init__(self, fault: Fault, message: str, *, shown: str = "", words: Words | None = None) -> None:
         super().__init__(message)
         self.fault = fault
         self.shown = shown
         """The key or certificate that the other side showed, where the fault is about trust."""
+        self.words = words or fault.words
+        """What a person reads: the fault's own words, or those of a target whose fields have other names."""
 
 
 class UploadRefusedError(NightjarError):

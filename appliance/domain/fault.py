@@ -1,6 +1,17 @@
 """What can be wrong with a target, told apart so that a person knows which field to change."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a person reads of a fault."""
+
+    sentence: str
+    """What is wrong."""
+    advice: str
+    """What to do; it names the field."""
 
 
 class Fault(StrEnum):
@@ -18,14 +29,19 @@ class Fault(StrEnum):
     BROKEN = "broken"
 
     @property
+    def words(self) -> Words:
+        """What a person reads where a target has no words of its own for it."""
+        return Words(*_WORDS[self])
+
+    @property
     def sentence(self) -> str:
         """What is wrong, for people."""
-        return _WORDS[self][0]
+        return self.words.sentence
 
     @property
     def advice(self) -> str:
         """What to do, for people; it names the field."""
-        return _WORDS[self][1]
+        return self.words.advice
 
     @property
     def is_weather(self) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from appliance.domain.fault import Fault
+from appliance.domain.fault import Fault, Words
 
 
 class UploadKind(StrEnum):
@@ -116,3 +116,5 @@ class Checked:
     """What the other side or the system said of it."""
     shown: str = ""
     """The key or certificate that the other side shows, where it is not trusted."""
+    words: Words | None = None
+    """What a person reads of the fault; None for its own words."""

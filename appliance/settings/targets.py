@@ -14,6 +14,8 @@ from appliance.settings.section import Section, misfit, setting
 
 MOST_TARGETS = 12
 HOST = r"^[A-Za-z0-9._:-]*$"
+_FOLDER = r"[A-Za-z0-9_][A-Za-z0-9 ._-]*"
+_NUMERIC = re.compile(r"https://(\[|[0-9.]+(:|/|\Z))")
 _CLOCK = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\Z")
 _CERTIFICATE_HELP = (
@@ -279,8 +281,75 @@ class WebTarget(Files, Checked):
         return f"web:{self.user}@{self.address}"
 
 
-Target = Annotated[SftpTarget | FtpTarget | WebTarget, Field(discriminator="kind")]
-KINDS: dict[str, type[SftpTarget | FtpTarget | WebTarget]] = {"sftp": SftpTarget, "ftp": FtpTarget, "web": WebTarget}
+class Addressing(StrEnum):
+    """Where a bucket's name stands in a request."""
+
+    PATH = "path"
+    HOST = "virtual-host"
+
+
+class S3Target(Files, Checked):
+    """A bucket of an object store."""
+
+    title_of_kind: ClassVar[str] = "S3 object store"
+    about: ClassVar[str] = "A bucket at Amazon S3 or another store that speaks as it does, also one of your own."
+    needed: ClassVar[tuple[str, ...]] = ("endpoint", "region", "bucket", "key_id")
+    secrets: ClassVar[tuple[SecretField, ...]] = (SecretField("secret_key", "Secret key", "Of the access key above."),)
+
+    kind: Literal["s3"] = "s3"
+    endpoint: str = setting(
+        "", "Endpoint", "Of the store, without the bucket, like https://s3.eu-central-1.amazonaws.com (its provider tells it).",
+        max_length=400, pattern=r"^(https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?)?$",
+    )  # fmt: skip
+    region: str = setting(
+        "us-east-1", "Region", "As the store tells it, like eu-central-1; many stores of one's own take us-east-1.",
+        max_length=40, pattern=r"^[a-z0-9-]*$",
+    )  # fmt: skip
+    bucket: str = setting(
+        "", "Bucket", "Must be there; small letters, digits, dots and -.", max_length=63,
+        pattern=r"^([a-z0-9][a-z0-9.-]+[a-z0-9])?$",
+    )  # fmt: skip
+    prefix: str = setting(
+        "", "Prefix", "Folder in the bucket, like sky/roof; it is made by itself. Empty: the bucket's top.",
+        max_length=200, pattern=rf"^({_FOLDER}(/{_FOLDER})*)?$",
+    )  # fmt: skip
+    addressing: Addressing = setting(
+        Addressing.PATH, "Addressing",
+        "path asks the endpoint for /bucket/name. virtual-host asks bucket.endpoint for /name, as some stores want it.",
+    )  # fmt: skip
+    storage_class: str = setting(
+        "", "Storage class", "Like STANDARD_IA. Empty: the store's usual one.", max_length=40, pattern=r"^[A-Za-z0-9_-]*$"
+    )
+    key_id: str = setting(
+        "",
+        "Access key id",
+        "The public part of the access key: as whom to sign.",
+        max_length=128,
+        pattern=r"^[A-Za-z0-9._@+=-]*$",
+    )
+
+    @model_validator(mode="after")
+    def _bucket_can_be_part_of_a_name(self) -> Self:
+        if self.addressing is Addressing.HOST:
+            if "." in self.bucket:
+                raise misfit("bucket", "has dots, for which no certificate fits: choose the addressing path")
+            if _NUMERIC.match(self.endpoint):
+                raise misfit("addressing", "must be path where the endpoint is an address of numbers")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where and as whom; the secret key itself is never sent, so that the bucket may change."""
+        return f"s3:{self.key_id}@{self.endpoint}"
+
+
+Target = Annotated[SftpTarget | FtpTarget | WebTarget | S3Target, Field(discriminator="kind")]
+KINDS: dict[str, type[SftpTarget | FtpTarget | WebTarget | S3Target]] = {
+    "sftp": SftpTarget,
+    "ftp": FtpTarget,
+    "web": WebTarget,
+    "s3": S3Target,
+}
 """Every kind of target, by its word in the settings."""
 
 

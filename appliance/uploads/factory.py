@@ -9,11 +9,13 @@ from appliance.domain.frame import StoredFrame
 from appliance.domain.secret import Secret
 from appliance.security.bound import open_for
 from appliance.security.vault import Vault
-from appliance.settings.targets import FtpTarget, SftpTarget, Target, WebTarget, credential_name
+from appliance.settings.targets import FtpTarget, S3Target, SftpTarget, Target, WebTarget, credential_name
 from appliance.store.credentials import CredentialStore
 from appliance.uploads import port
 from appliance.uploads.ftp import FtpPlace
 from appliance.uploads.ftp import FtpTarget as Ftp
+from appliance.uploads.s3 import S3Place
+from appliance.uploads.s3 import S3Target as Store
 from appliance.uploads.sftp import SftpPlace
 from appliance.uploads.sftp import SftpTarget as Sftp
 from appliance.uploads.webdav import WebPlace
@@ -96,5 +98,19 @@ def make_target(target: Target, supplies: Supplies) -> port.Target:
                     certificate=target.certificate,
                     password=safe.secret_of(target, "password"),
                     token=safe.secret_of(target, "token"),
+                )
+            )
+        case S3Target():
+            return Store(
+                S3Place(
+                    endpoint=target.endpoint,
+                    region=target.region,
+                    bucket=target.bucket,
+                    prefix=target.prefix,
+                    addressing=target.addressing,
+                    storage_class=target.storage_class,
+                    key_id=target.key_id,
+                    certificate=target.certificate,
+                    secret_key=safe.secret_of(target, "secret_key"),
                 )
             )

@@ -20,6 +20,7 @@ ANSWER_S = 30.0
 """The longest that an answer may take in all."""
 LARGEST_ANSWER = 256 << 10
 _AGENT = "Nightjar"
+_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4"}
 _FAULTS = {
     401: Fault.LOGIN,
     403: Fault.RIGHT,
@@ -76,6 +77,11 @@ def parse_address(untrusted: str) -> SplitResult:
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InputError("Name and password have fields of their own; the address holds neither, and no #.")
     return parts
+
+
+def type_of(name: str) -> str:
+    """Return the media type of a file by its name."""
+    return next((kind for ending, kind in _TYPES.items() if name.endswith(ending)), "application/octet-stream")
 
 
 class Https:

@@ -204,10 +204,10 @@ class UploadService:
         log.info("upload failed: %s: %s: %s; next in %.0f s", self._id, error.fault, error, pause)
         if not error.fault.is_weather or self._now() - self._failing_since_s >= WEATHER_S:
             severity = Severity.ERROR if error.fault.is_trust else Severity.WARNING
-            self._board.raise_issue(self._issue, severity, f"{rules.title}: {error.fault.sentence}", error.fault.advice)
+            self._board.raise_issue(self._issue, severity, f"{rules.title}: {error.words.sentence}", error.words.advice)
         state = CourierState.STOPPED if error.fault.is_trust else CourierState.PAUSED
         again_at = None if error.fault.is_trust else self._clock.now() + timedelta(seconds=pause)
-        self._publish(Courier(state, message=f"{error.fault.sentence} {error.fault.advice}", again_at=again_at))
+        self._publish(Courier(state, message=f"{error.words.sentence} {error.words.advice}", again_at=again_at))
 
     def _begin_anew(self) -> None:
         """Forget failures: a person has changed something, or says so."""

@@ -61,7 +61,7 @@ class TestService:
                 target.close()
         except UploadError as error:
             log.info("test of a target: %s: %s: %s", target_id, error.fault, error)
-            return Checked(self._clock.now(), fault=error.fault, message=str(error), shown=error.shown)
+            return Checked(self._clock.now(), fault=error.fault, message=str(error), shown=error.shown, words=error.words)
         return Checked(self._clock.now(), message="A small file was written there and removed again.")
 
     def _note(self, target_id: str, checked: Checked) -> None:

@@ -11,11 +11,10 @@ from appliance.domain.errors import InputError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.settings.targets import WebMethod
-from appliance.uploads.http import Https, Readable, parse_address, raise_for
+from appliance.uploads.http import Https, Readable, parse_address, raise_for, type_of
 from appliance.uploads.port import Progress
 
 _CHECK = "nightjar-check.txt"
-_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4"}
 _NO_MOVE = {405, 501}
 
 
@@ -117,7 +116,7 @@ class WebTarget:
         raise_for(answer, "PROPFIND")
 
     def _put(self, path: str, file: BinaryIO, size: int, name: str, progress: Progress) -> None:
-        headers = self._headers(_type_of(name))
+        headers = self._headers(type_of(name))
         raise_for(self._https.ask("PUT", path, headers, file, size=size, progress=progress), "PUT")
 
     def _post(self, file: BinaryIO, size: int, name: str, progress: Progress) -> None:
@@ -146,7 +145,7 @@ class _Form:
         self.boundary = secrets.token_hex(16)
         line = f'--{self.boundary}\r\nContent-Disposition: form-data; name="'
         of_name = f'{line}name"\r\n\r\n{name}\r\n'
-        of_file = f'{line}file"; filename="{name.rpartition("/")[2]}"\r\nContent-Type: {_type_of(name)}\r\n\r\n'
+        of_file = f'{line}file"; filename="{name.rpartition("/")[2]}"\r\nContent-Type: {type_of(name)}\r\n\r\n'
         head = (of_name + of_file).encode()
         self._parts: list[Readable] = [_Bytes(head), file, _Bytes(f"\r\n--{self.boundary}--\r\n".encode())]
         self.size = len(head) + size + len(self.boundary) + 8
@@ -167,10 +166,6 @@ class _Bytes:
     def read(self, size: int) -> bytes:
         piece, self._data = self._data[:size], self._data[size:]
         return piece
-
-
-def _type_of(name: str) -> str:
-    return next((kind for ending, kind in _TYPES.items() if name.endswith(ending)), "application/octet-stream")
 
 
 def _one_line(token: Secret[str]) -> str:

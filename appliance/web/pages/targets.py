@@ -198,6 +198,7 @@ def _form(
         "problem": problem,
         "stored": secrets_set(visit, target) if target else frozenset(),
         "checked": checked,
+        "words": checked.words or checked.fault.words if checked and checked.fault else None,
         "has_key": isinstance(target, SftpTarget) and bool(target.host_key),
         "certificate": _certificate_shown(checked),
         "fingerprint": fingerprint_of(checked.shown) if checked and checked.fault is Fault.KEY else "",

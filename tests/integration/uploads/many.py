@@ -21,8 +21,6 @@ from appliance.uploads.service import Rules, UploadService
 
 TARGET = "there001"
 FILES = 500
-DEATHS = 8
-LEAST_DEATHS = 3
 WITHIN_S = 400.0
 
 
@@ -86,6 +84,8 @@ def send_through_a_storm(
     make_target: Callable[[], Target],
     serve: Callable[[], AbstractContextManager[Mortal]],
     chance: random.Random,
+    *,
+    deaths: tuple[int, int] = (3, 8),
 ) -> None:
     """Send files while the server is started, killed at a random moment, and started again; return when all have arrived.
 
@@ -99,20 +99,22 @@ def send_through_a_storm(
     serve : callable
         Runs the server, always on the same port, until the end of the block.
     chance : random.Random
+    deaths : tuple of int
+        How many there must have been, and are at most: a server that starts slowly dies less often.
     """
     here = folder / "here"
     here.mkdir()
     for number, data in enumerate(files.values()):
         (here / str(number)).write_bytes(data)
-    done, deaths = threading.Event(), list[Mortal]()
+    done, dead = threading.Event(), list[Mortal]()
 
     def torment() -> None:
         while not done.is_set():
             with serve() as server:
-                if len(deaths) < DEATHS:
+                if len(dead) < deaths[1]:
                     done.wait(chance.uniform(0.3, 1.5))
                     server.kill()
-                    deaths.append(server)
+                    dead.append(server)
                 else:
                     done.wait(WITHIN_S)
             done.wait(chance.uniform(0, 0.3))
@@ -132,4 +134,4 @@ def send_through_a_storm(
             tormentor.join(60)
         summary = queue.summary(TARGET)
     assert (summary.arrived, summary.refused, summary.dropped) == (len(files), 0, 0)
-    assert len(deaths) >= LEAST_DEATHS, "the server lived too well"
+    assert len(dead) >= deaths[0], "the server lived too well"

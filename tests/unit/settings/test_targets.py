@@ -1,5 +1,7 @@
 """Targets in the settings: read, refused, compared."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from appliance.domain.errors import SettingsError
@@ -18,9 +20,9 @@ FORM = {
 }
 
 
-def problems(**values: object) -> dict[str, str]:
+def problems(base: Mapping[str, object], values: Mapping[str, object]) -> dict[str, str]:
     with pytest.raises(SettingsError) as caught:
-        parse_target({**GOOD, **values})
+        parse_target({**base, **values})
     return {problem.path: problem.message for problem in caught.value.problems}
 
 
@@ -49,7 +51,50 @@ def test_a_target_has_its_place() -> None:
     ],
 )
 def test_what_cannot_be_a_target_is_refused_by_its_field(values: dict[str, object], path: str) -> None:
-    assert list(problems(**values)) == [path]
+    assert list(problems(GOOD, values)) == [path]
+
+
+STORE = {
+    "id": "abcd1234", "kind": "s3", "title": "Store", "endpoint": "https://s3.example:9000", "bucket": "sky", "key_id": "AKADA",
+}  # fmt: skip
+
+
+def test_an_object_store_has_its_place_and_its_bucket_may_change() -> None:
+    target = parse_target(STORE)
+    assert target.place == "s3:AKADA@https://s3.example:9000"
+    assert parse_target({**STORE, "bucket": "other", "prefix": "sky/roof 1"}).place == target.place
+    assert parse_target({**STORE, "addressing": "virtual-host", "storage_class": "STANDARD_IA"}).place == target.place
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"endpoint": ""}, "endpoint"),
+        ({"endpoint": "http://s3.example"}, "endpoint"),
+        ({"endpoint": "https://ada:moon@s3.example"}, "endpoint"),
+        ({"endpoint": "https://s3.example/?x=1"}, "endpoint"),
+        ({"region": ""}, "region"),
+        ({"region": "eu-west-1/s3"}, "region"),
+        ({"bucket": ""}, "bucket"),
+        ({"bucket": "Sky"}, "bucket"),
+        ({"bucket": "a/../b"}, "bucket"),
+        ({"bucket": "sky.example", "addressing": "virtual-host"}, "bucket"),
+        ({"endpoint": "https://192.0.2.7:9000", "addressing": "virtual-host"}, "addressing"),
+        ({"endpoint": "https://[2001:db8::7]", "addressing": "virtual-host"}, "addressing"),
+        ({"addressing": "guess"}, "addressing"),
+        ({"prefix": "/sky"}, "prefix"),
+        ({"prefix": "sky/"}, "prefix"),
+        ({"prefix": "../sky"}, "prefix"),
+        ({"prefix": "sky//roof"}, "prefix"),
+        ({"storage_class": "A B"}, "storage_class"),
+        ({"key_id": ""}, "key_id"),
+        ({"key_id": "AK/x"}, "key_id"),
+        ({"secret_key": "moon"}, "secret_key"),
+        ({"certificate": "no"}, "certificate"),
+    ],
+)
+def test_what_cannot_be_an_object_store_is_refused_by_its_field(values: dict[str, object], path: str) -> None:
+    assert list(problems(STORE, values)) == [f"target.{path}"]
 
 
 def test_a_form_says_the_same_as_a_tree() -> None:

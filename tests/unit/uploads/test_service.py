@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from appliance.domain.errors import NightjarError, UploadError, UploadRefusedError
-from appliance.domain.fault import Fault
+from appliance.domain.fault import Fault, Words
 from appliance.domain.upload import Courier, CourierState, Outgoing, RetryNow, UploadKind
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
@@ -163,6 +163,15 @@ def test_weather_is_waited_out_without_a_word_for_ten_minutes(world: World, faul
     world.steps(2)
     assert world.target.files.keys() == {"1.jpg"}
     assert world.issues() == {}
+
+
+def test_a_target_with_words_of_its_own_is_told_about_in_them(world: World) -> None:
+    words = Words("There is no such bucket.", "Check Bucket.")
+    world.target.fails_with = [UploadError(Fault.PATH, "404", words=words)]
+    world.add(1)
+    world.steps(1)
+    assert world.issues() == {"upload.roof": f"Club server: {words.sentence}"}
+    assert world.shown.value.message == "There is no such bucket. Check Bucket."
 
 
 @pytest.mark.parametrize("fault", [Fault.LOGIN, Fault.PATH, Fault.RIGHT, Fault.FULL])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.errors import UploadError
-from appliance.domain.fault import Fault
+from appliance.domain.fault import Fault, Words
 from appliance.domain.upload import Checked, Outgoing, UploadKind
-from appliance.settings.targets import SftpTarget, WebTarget, credential_name
+from appliance.settings.targets import S3Target, SftpTarget, WebTarget, credential_name
 from appliance.uploads.factory import Safe
 from appliance.web.app import Panel
 from tests.integration.uploads.certificates import self_signed
@@ -159,6 +159,47 @@ def test_a_certificate_is_trusted_once_it_was_shown(bench: Bench, tmp_path: Path
     assert changed.certificate == pem
     broken = {**form, "id": cloud.id, "target.certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"}
     assert bench.admin.post("/targets/save", broken).status == 400
+
+
+def test_an_object_store_is_saved_shown_and_told_about_in_its_own_words(bench: Bench) -> None:
+    form = {
+        "kind": "s3", "id": "", "target.title": "Store", "target.endpoint": "https://s3.example", "target.region": "eu-west-3",
+        "target.bucket": "sky", "target.prefix": "roof", "target.addressing": "virtual-host",
+        "target.storage_class": "STANDARD_IA", "target.key_id": "AKADA", "target.is_on": "on", "secret-secret_key": PASSWORD,
+    }  # fmt: skip
+    assert 'name="secret-secret_key"' in bench.admin.get("/targets/new?kind=s3").text
+    refused = bench.admin.post("/targets/save", {**form, "target.bucket": "sky.example"})
+    assert (refused.status, "choose the addressing path" in refused.text, PASSWORD in refused.text) == (422, True, False)
+    assert bench.admin.post("/targets/save", form).status == 303
+    saved = bench.parts.settings.published.value.targets[-1]
+    assert isinstance(saved, S3Target)
+    assert (saved.bucket, saved.prefix, saved.addressing, saved.storage_class) == ("sky", "roof", "virtual-host", "STANDARD_IA")
+    secret = bench.safe.secret_of(saved, "secret_key")
+    assert secret is not None
+    assert secret.reveal() == PASSWORD
+    assert "s3:AKADA@https://s3.example" in bench.admin.get("/targets").text
+    words = Words("The bucket is in another region.", "Set Region to eu-west-1.")
+    checked = Checked(bench.parts.clock.now(), fault=Fault.PATH, message="PUT: 301", words=words)
+    bench.parts.couriers._results.publish({saved.id: checked})  # type: ignore[attr-defined]
+    page = bench.admin.get(f"/targets/{saved.id}").text
+    for text in (
+        "eu-west-3",
+        "STANDARD_IA",
+        'value="virtual-host" selected',
+        words.sentence,
+        words.advice,
+        "PUT: 301",
+        "One is stored",
+    ):
+        assert text in page, text
+    assert Fault.PATH.advice not in page
+    assert PASSWORD not in page
+    moved = {**form, "id": saved.id, "target.bucket": "other", "secret-secret_key": ""}
+    assert bench.admin.post("/targets/save", moved).status == 303
+    assert bench.safe.secret_of(bench.parts.settings.published.value.targets[-1], "secret_key") is not None
+    assert bench.admin.post("/targets/save", {**moved, "target.endpoint": "https://evil.example"}).status == 303
+    with pytest.raises(UploadError, match="another place"):
+        bench.safe.secret_of(bench.parts.settings.published.value.targets[-1], "secret_key")
 
 
 def test_a_target_without_tls_is_marked_unsafe(bench: Bench) -> None:
