@@ -5,7 +5,8 @@
     housekeeping -> room on the disk, backups, readings of the machine
     power  -> the machine's power, once the running frame is stored
     export -> USB sticks, by a child process
-    upload -> one worker a target, made and ended as the settings say: rows -> files on other computers
+    upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
+    notices -> health board -> files, rows for the targets that want to hear of issues
 
 Threads that are not ours: libindi's (one a connection, in `camera/indi.py`: bytes into a mailbox, nothing else),
 paramiko's (two a connection, in `uploads/sftp.py`: bytes and timers, nothing of ours),
@@ -56,6 +57,7 @@ from appliance.store.deliveries import Deliveries
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.jobs import JobStore
+from appliance.store.notices import NoticeStore
 from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
@@ -73,6 +75,7 @@ from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
 from appliance.uploads.couriers import Couriers
 from appliance.uploads.factory import Safe, Supplies
+from appliance.uploads.notices import NoticeService
 from appliance.uploads.port import Sender
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate, GateStores, start_recovery
@@ -214,10 +217,11 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     supplies = Supplies(
         safe=Safe(credentials, lambda: vault.vault),
         frame_of=frame_store.of_name,
-        sender=lambda: Sender(device_id, settings.value.site.name, __version__),
+        sender=lambda: Sender(device_id, settings.value.site.name, __version__, around.panel),
     )
     couriers = Couriers(settings=settings, queue=queue, path_of=folder.path_of, supplies=supplies, board=board, clock=true_clock)
     couriers.open()
+    notices = NoticeStore(folder, deliveries, true_clock)
 
     # the machine
     bus = around.bus
@@ -349,6 +353,11 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
             "Copying to USB sticks",
         ),
         couriers.tester,
+        WorkerSpec(
+            "notices",
+            lambda _: NoticeService(notices, board, settings, supplies.sender, true_clock),
+            "Telling of what is wrong",
+        ),
     ]
 
     supervisor = Supervisor(

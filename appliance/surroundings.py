@@ -19,6 +19,7 @@ from appliance.domain.errors import SecurityError, StartError
 from appliance.host.bus import Bus
 from appliance.host.driverhost import ChildDriverHost, DriverHost
 from appliance.host.fifo import FifoDriverHost
+from appliance.security.names import names_for
 from appliance.security.tokens import device_id_of, new_device_id
 from appliance.settings.schema import Settings
 from appliance.store.files import DataFolder
@@ -50,6 +51,11 @@ class Surroundings(Protocol):
     listen: Listen
     bus: Bus
     """To the machine's services."""
+
+    @property
+    def panel(self) -> str:
+        """Address of the panel, as far as it can be told to others."""
+        ...
 
     def device_id(self, folder: DataFolder) -> str:
         """Return this device's id, 8 Crockford characters; raises StartError."""
@@ -96,6 +102,12 @@ class Development:
             none_because=f"development leaves this computer's services alone, unless {BUS_VARIABLE} names a bus",
         )
 
+    @property
+    def panel(self) -> str:
+        """Where it listens."""
+        host, port = self._listener.getsockname()[:2]
+        return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
     def device_id(self, folder: DataFolder) -> str:
         """Return the id that was made at the first start."""
         known = folder.read(_DEVICE_ID)
@@ -114,8 +126,7 @@ class Development:
 
     def say_ready(self, setup_code: str | None) -> None:
         """Print both: whoever started the program reads its output."""
-        host, port = self._listener.getsockname()[:2]
-        print(f"panel: https://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+        print(f"panel: {self.panel}", flush=True)
         if setup_code is not None:
             print(f"setup code: {setup_code}", flush=True)
 
@@ -146,6 +157,11 @@ class Device:
         self._drivers = () if camera is None else (_SIMULATORS.get(camera, camera),)
         self.listen = sort_sockets(take_sockets(SOCKETS))
         self.bus = Bus()
+
+    @property
+    def panel(self) -> str:
+        """The machine's name in its own network, which its certificate is for."""
+        return f"https://{names_for(socket.gethostname(), ()).hosts[0]}"
 
     def device_id(self, folder: DataFolder) -> str:  # noqa: ARG002 - others than the panel must find it, too
         """Return the id that belongs to this machine's, which is not shown itself."""

@@ -120,8 +120,13 @@ class UploadError(NightjarError):
         self.fault = fault
         self.shown = shown
         """The key or certificate that the other side showed, where the fault is about trust."""
-        self.words = words or fault.words
-        """What a person reads: the fault's own words, or those of a target whose fields have other names."""
+        self.own_words = words
+        """What a person reads of it; None: what the kind of target says of this fault."""
+
+    @property
+    def words(self) -> Words:
+        """What a person reads where the kind of target is not known."""
+        return self.own_words or self.fault.words
 
 
 class UploadRefusedError(NightjarError):

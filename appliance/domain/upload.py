@@ -14,6 +14,8 @@ class UploadKind(StrEnum):
     PRODUCT = "product"
     """A keogram or star trail: saved again and again under one name."""
     FILM = "film"
+    NOTICE = "notice"
+    """Word of an issue: goes before everything else."""
 
 
 class UploadState(StrEnum):

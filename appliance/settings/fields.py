@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 from appliance.domain.errors import Problem, SettingsError
 from appliance.settings.parse import parse, parse_target
 from appliance.settings.schema import Settings
-from appliance.settings.targets import KINDS, Common, Files, Target
+from appliance.settings.targetparts import Checked, Common, Files, Notices
+from appliance.settings.targets import KINDS, Target
 
 
 class Kind(StrEnum):
@@ -170,8 +171,10 @@ def from_form(form: Mapping[str, str], base: Settings) -> Settings:
 
 def target_fields(kind: type[Common]) -> tuple[SettingField, ...]:
     """Return the fields of a kind of target, its place first; their paths begin with `target.`."""
-    own = [name for name in kind.model_fields if name not in Files.model_fields]
-    common = [name for name in ("pictures", "products", "films", "every_min") if name in kind.model_fields]
+    shared = Files.model_fields.keys() | Notices.model_fields.keys() | Checked.model_fields.keys()
+    own = [name for name in kind.model_fields if name not in shared]
+    first = ("certificate", "pictures", "products", "films", "every_min", "least_severity", "speed_kib_s")
+    common = [name for name in first if name in kind.model_fields]
     rest = [name for name in kind.model_fields if name not in {*own, *common, "id", "kind", "title", "is_on"}]
     names = ["title", *(name for name in own if name != "kind"), *common, *rest, "is_on"]
     return tuple(_describe("target", name, kind.model_fields[name]) for name in names)

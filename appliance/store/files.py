@@ -15,7 +15,7 @@ from appliance.store import disk
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("backups", "keys", "tls", "nights", "darks", "updates")
+FOLDERS = ("backups", "keys", "tls", "nights", "darks", "updates", "notices")
 RESERVE_BYTES = 16 << 20
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\Z")
 _LARGEST_KEY_FILE = 64 << 10

@@ -59,17 +59,16 @@ class UploadQueue:
     def claim(self, target: str) -> Upload | None:
         """Return what goes next to a target, and note that it is on its way; None where nothing waits.
 
-        The picture that was queued last goes first, once: it is what people look at. Films, keograms and star
-        trails follow, then all other pictures, the oldest first. What has failed goes behind what has not: one file
+        Notices go first. Then goes the picture that was queued last, once: it is what people look at. Films, keograms
+        and star trails follow, then all other pictures, the oldest first. What has failed goes behind what has not: one file
         that a target cannot take holds up no other.
         """
         is_here = (UploadRow.target == target) & (UploadRow.state == UploadState.WAITING.value)
         waiting = UploadRow.select().where(is_here)
         with self._database.write() as db:
-            row = self._newest_picture(db, target)
+            row = self._first_of(db, waiting, [UploadKind.NOTICE.value]) or self._newest_picture(db, target)
             if row is None:
-                later = waiting.where(UploadRow.kind.in_(_LATER_KINDS), UploadRow.tries == 0)
-                row = later.order_by(UploadRow.id).limit(1).get_or_none(db)
+                row = self._first_of(db, waiting, _LATER_KINDS)
             if row is None:
                 row = waiting.order_by(UploadRow.tries, UploadRow.id).limit(1).get_or_none(db)
             if row is None:
@@ -77,6 +76,14 @@ class UploadQueue:
             UploadRow.update(state=UploadState.RUNNING.value).where(UploadRow.id == row.id).execute(db)
         row.state = UploadState.RUNNING.value
         return _upload(row)
+
+    def _first_of(
+        self, db: peewee.SqliteDatabase, waiting: "peewee.ModelSelect[UploadRow]", kinds: list[str]
+    ) -> UploadRow | None:
+        """Return the oldest of some kinds that has not failed yet."""
+        fresh = waiting.where(UploadRow.kind.in_(kinds), UploadRow.tries == 0)
+        found: UploadRow | None = fresh.order_by(UploadRow.id).limit(1).get_or_none(db)
+        return found
 
     def _newest_picture(self, db: peewee.SqliteDatabase, target: str) -> UploadRow | None:
         """Return the picture queued last, once: afterwards it is one of the backlog."""

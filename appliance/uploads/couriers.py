@@ -136,9 +136,9 @@ class Couriers:
         lane = _Lane(WorkerSpec(f"upload {target_id}", make, f"Uploads to {title}", STUCK_AFTER_S))
         return lane
 
-    def _made(self, target_id: str) -> port.Target | None:
+    def _made(self, target_id: str) -> tuple[port.Target, str] | None:
         target = self._target(target_id)
-        return None if target is None else make_target(target, self._supplies)
+        return None if target is None else (make_target(target, self._supplies), target.tested)
 
     def _target(self, target_id: str) -> Target | None:
         return next((target for target in self._settings.value.targets if target.id == target_id), None)
@@ -156,9 +156,10 @@ class Couriers:
         return Rules(
             title=target.title,
             is_on=target.is_on,
-            bytes_per_s=target.speed_kib_s << 10,
+            bytes_per_s=target.bytes_per_s,
             quiet=QuietHours(*target.quiet),
             revision=hash(target),
+            words_of=target.words_of,
         )
 
     def _local_time(self, moment: datetime) -> datetime:

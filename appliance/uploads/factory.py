@@ -9,17 +9,26 @@ from appliance.domain.frame import StoredFrame
 from appliance.domain.secret import Secret
 from appliance.security.bound import open_for
 from appliance.security.vault import Vault
-from appliance.settings.targets import FtpTarget, S3Target, SftpTarget, Target, WebTarget, credential_name
+from appliance.settings.noticetargets import MailTarget, WebhookTarget
+from appliance.settings.servicetargets import MqttSecurity, MqttTarget, S3Target
+from appliance.settings.targets import FtpTarget, SftpTarget, Target, WebTarget, credential_name
 from appliance.store.credentials import CredentialStore
 from appliance.uploads import port
 from appliance.uploads.ftp import FtpPlace
 from appliance.uploads.ftp import FtpTarget as Ftp
+from appliance.uploads.mail import MailPlace
+from appliance.uploads.mail import MailTarget as Mail
+from appliance.uploads.mqtt import BrokerPlace
+from appliance.uploads.mqtttarget import MqttPlace
+from appliance.uploads.mqtttarget import MqttTarget as Mqtt
 from appliance.uploads.s3 import S3Place
 from appliance.uploads.s3 import S3Target as Store
 from appliance.uploads.sftp import SftpPlace
 from appliance.uploads.sftp import SftpTarget as Sftp
 from appliance.uploads.webdav import WebPlace
 from appliance.uploads.webdav import WebTarget as Web
+from appliance.uploads.webhook import WebhookPlace
+from appliance.uploads.webhook import WebhookTarget as Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +122,48 @@ def make_target(target: Target, supplies: Supplies) -> port.Target:
                     certificate=target.certificate,
                     secret_key=safe.secret_of(target, "secret_key"),
                 )
+            )
+        case MqttTarget():
+            broker = BrokerPlace(
+                host=target.host,
+                port=target.port,
+                user=target.user,
+                certificate=target.certificate,
+                is_plain=target.security is MqttSecurity.NONE,
+                password=safe.secret_of(target, "password"),
+            )
+            place_there = MqttPlace(
+                broker=broker,
+                client=target.id,
+                topic=target.topic,
+                discovery=target.discovery,
+                has_images=target.images,
+                has_products=target.products,
+            )
+            return Mqtt(place_there, supplies.frame_of, supplies.sender)
+        case WebhookTarget():
+            return Webhook(
+                WebhookPlace(
+                    address=target.address,
+                    format=target.format,
+                    certificate=target.certificate,
+                    path=safe.secret_of(target, "path"),
+                    key=safe.secret_of(target, "secret"),
+                    token=safe.secret_of(target, "token"),
+                ),
+                supplies.sender,
+            )
+        case MailTarget():
+            return Mail(
+                MailPlace(
+                    host=target.host,
+                    port=target.port,
+                    security=target.security,
+                    user=target.user,
+                    sender=target.sender,
+                    recipients=target.recipient_list,
+                    certificate=target.certificate,
+                    password=safe.secret_of(target, "password"),
+                ),
+                supplies.sender,
             )

@@ -21,6 +21,8 @@ def told() -> Iterator[None]:
         yield
     except OSError as error:
         raise UploadError(*_fault_of(error)) from error
+    except UnicodeError as error:  # two dots in a row: no name can be like that, and none is looked up
+        raise UploadError(Fault.NAME, "no name looks like this") from error
     except EOFError as error:
         raise UploadError(Fault.BROKEN, str(error) or "the other side hung up") from error
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from datetime import UTC, datetime
+from typing import BinaryIO, Protocol, runtime_checkable
+
+from appliance.domain.notice import Notice, NoticeEvent, Origin
 
 Progress = Callable[[int], None]
 """Called with the bytes sent so far, at least every five seconds; raises StoppedError when the work is to end."""
@@ -15,6 +18,19 @@ class Sender:
     device_id: str
     site_name: str
     version: str
+    panel: str = ""
+    """Address of its panel, empty where it is not known."""
+
+
+def origin_of(sender: Sender) -> Origin:
+    """Return whose notices they are."""
+    return Origin(sender.site_name or "Nightjar", sender.device_id, sender.panel)
+
+
+def trial_notice(sender: Sender, now_s: float) -> Notice:
+    """Return a notice that an admin sends to see whether notices arrive; `now_s` is unix time."""
+    now = datetime.fromtimestamp(now_s, UTC)
+    return Notice(f"{now:%Y%m%dT%H%M%SZ}-test", NoticeEvent.TEST, now, origin_of(sender))
 
 
 class Target(Protocol):
@@ -36,9 +52,18 @@ class Target(Protocol):
         ...
 
     def check(self) -> None:
-        """Connect, log in, write a small file and remove it: the test button."""
+        """Do what the test button says: for files connect, log in, write a small file and remove it."""
         ...
 
     def close(self) -> None:
         """Hang up; must not raise."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Target, Protocol):
+    """A target whose connection means something by itself: it is kept while there is nothing to send."""
+
+    def tend(self) -> None:
+        """Do what keeps the connection; called about once a second, must not raise."""
         ...

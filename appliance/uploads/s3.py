@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from appliance.domain.errors import InputError, UploadError, UploadRefusedError
 from appliance.domain.fault import Fault, Words
 from appliance.domain.secret import Secret
-from appliance.settings.targets import Addressing
+from appliance.settings.servicetargets import Addressing
 from appliance.uploads.http import Answer, Https, parse_address, type_of
 from appliance.uploads.port import Progress
 from appliance.uploads.s3answers import NO_STORE, WORDS, Fact, code_of, facts, fitted, raise_for, text_in

@@ -168,7 +168,7 @@ def fitted() -> Iterator[None]:
     try:
         yield
     except UploadError as error:
-        if error.words != error.fault.words or error.fault not in WORDS:
+        if error.own_words is not None or error.fault not in WORDS:
             raise
         raise UploadError(error.fault, str(error), shown=error.shown, words=WORDS[error.fault]) from error
 

@@ -11,14 +11,14 @@ from typing import BinaryIO, Protocol
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import StoppedError, UploadError, UploadRefusedError
-from appliance.domain.fault import Fault
+from appliance.domain.fault import Fault, Words
 from appliance.domain.health import Severity
 from appliance.domain.upload import Courier, CourierState, RetryNow, Upload
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.service import Beat
 from appliance.uploads.pace import QuietHours, Throttle, pause_s
-from appliance.uploads.port import Target
+from appliance.uploads.port import Lasting, Target
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ class Rules:
     quiet: QuietHours
     revision: int
     """Changes when what is needed to reach the target has changed."""
+    words_of: Callable[[Fault], Words] = lambda fault: fault.words
+    """Returns what is wrong and what to do, for people."""
 
 
 class Queue(Protocol):
@@ -152,7 +154,9 @@ class UploadService:
     def _send_next(self, rules: Rules) -> None:
         upload = self._queue.claim(self._id)
         if upload is None:
-            if self._target is not None and self._now() - self._used_s > IDLE_S:
+            if isinstance(self._target, Lasting):
+                self._target.tend()
+            elif self._target is not None and self._now() - self._used_s > IDLE_S:
                 self._hang_up()
             self._publish(Courier(CourierState.IDLE))
             return
@@ -202,12 +206,13 @@ class UploadService:
         pause = pause_s(error.fault, self._failures, self._chance)
         self._again_s = self._now() + pause
         log.info("upload failed: %s: %s: %s; next in %.0f s", self._id, error.fault, error, pause)
+        words = error.own_words or rules.words_of(error.fault)
         if not error.fault.is_weather or self._now() - self._failing_since_s >= WEATHER_S:
             severity = Severity.ERROR if error.fault.is_trust else Severity.WARNING
-            self._board.raise_issue(self._issue, severity, f"{rules.title}: {error.words.sentence}", error.words.advice)
+            self._board.raise_issue(self._issue, severity, f"{rules.title}: {words.sentence}", words.advice)
         state = CourierState.STOPPED if error.fault.is_trust else CourierState.PAUSED
         again_at = None if error.fault.is_trust else self._clock.now() + timedelta(seconds=pause)
-        self._publish(Courier(state, message=f"{error.words.sentence} {error.words.advice}", again_at=again_at))
+        self._publish(Courier(state, message=f"{words.sentence} {words.advice}", again_at=again_at))
 
     def _begin_anew(self) -> None:
         """Forget failures: a person has changed something, or says so."""

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Mapping
 
 from appliance.domain.clock import Clock
-from appliance.domain.errors import UploadError
+from appliance.domain.errors import UploadError, UploadRefusedError
+from appliance.domain.fault import Fault
 from appliance.domain.upload import Checked, CheckTarget
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.uploads.port import Target
@@ -21,7 +22,7 @@ class TestService:
         self,
         orders: Mailbox[CheckTarget],
         results: Published[Mapping[str, Checked]],
-        make_target: Callable[[str], Target | None],
+        make_target: Callable[[str], tuple[Target, str] | None],
         clock: Clock,
     ) -> None:
         """Take what to work with.
@@ -32,7 +33,8 @@ class TestService:
         results : Published
             How the last test of each target went, by the target's id.
         make_target : callable
-            Builds the target of an id as its settings say now, None where there is none; may raise UploadError.
+            Builds the target of an id as its settings say now, and returns it with what its test will have done; None where
+            there is none; may raise UploadError.
         clock : Clock
         """
         self._orders, self._results, self._make_target, self._clock = orders, results, make_target, clock
@@ -52,17 +54,21 @@ class TestService:
 
     def _try(self, target_id: str) -> Checked:
         try:
-            target = self._make_target(target_id)
-            if target is None:
+            made = self._make_target(target_id)
+            if made is None:
                 return Checked(self._clock.now(), message="This target has been removed.")
+            target, tested = made
             try:
                 target.check()
             finally:
                 target.close()
         except UploadError as error:
             log.info("test of a target: %s: %s: %s", target_id, error.fault, error)
-            return Checked(self._clock.now(), fault=error.fault, message=str(error), shown=error.shown, words=error.words)
-        return Checked(self._clock.now(), message="A small file was written there and removed again.")
+            return Checked(self._clock.now(), fault=error.fault, message=str(error), shown=error.shown, words=error.own_words)
+        except UploadRefusedError as error:
+            log.info("test of a target: %s: refused: %s", target_id, error)
+            return Checked(self._clock.now(), fault=Fault.RIGHT, message=str(error))
+        return Checked(self._clock.now(), message=tested)
 
     def _note(self, target_id: str, checked: Checked) -> None:
         self._results.publish({**self._results.value, target_id: checked})

@@ -16,6 +16,8 @@ from appliance.domain.fault import Fault
 from appliance.security.trusted import host_for, read_certificate
 from appliance.uploads.faults import DEADLINE_S, told
 
+LOOK_S = 30.0
+"""The longest that a server may take to show its certificate."""
 Introduce = Callable[[socket.socket], None]
 """Says on a plain connection what has to be said before TLS begins there; raises OSError or UploadError."""
 
@@ -28,12 +30,27 @@ class Patient(ssl.SSLSocket):
 
     def recv_into(self, *args: Any, **keywords: Any) -> int:  # noqa: ANN401 - as its parent
         """Receive; raises TimeoutError when the time is over."""
-        if self.until_s is not None:
-            left_s = self.until_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError("the answer took too long")
-            self.settimeout(min(DEADLINE_S, left_s))
+        _hurry(self, self.until_s)
         return super().recv_into(*args, **keywords)
+
+
+class PatientPlain(socket.socket):
+    """The same before TLS has begun there."""
+
+    until_s: float | None = None
+
+    def recv_into(self, *args: Any, **keywords: Any) -> int:  # noqa: ANN401 - as its parent
+        """Receive; raises TimeoutError when the time is over."""
+        _hurry(self, self.until_s)
+        return super().recv_into(*args, **keywords)
+
+
+def _hurry(waiting: socket.socket, until_s: float | None) -> None:
+    if until_s is not None:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer took too long")
+        waiting.settimeout(min(DEADLINE_S, left_s))
 
 
 class _Pinned(ssl.SSLContext):
@@ -81,6 +98,14 @@ def _bounded(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
+def connect_plain(host: str, port: int, until_s: float) -> PatientPlain:
+    """Connect without TLS, which begins later; what is heard has to be there by a time. Raises OSError."""
+    plain = PatientPlain(fileno=socket.create_connection((host, port), timeout=DEADLINE_S).detach())
+    plain.settimeout(DEADLINE_S)
+    plain.until_s = until_s
+    return plain
+
+
 def connect(host: str, port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
     """Connect with TLS from the first byte; every wait has a deadline.
 
@@ -115,7 +140,7 @@ def certificate_of(host: str, port: int, introduce: Introduce | None = None) -> 
     looking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     looking.check_hostname = False
     looking.verify_mode = ssl.CERT_NONE  # the only place: to show a person what is to be trusted, it must be seen first
-    with told(), socket.create_connection((host, port), timeout=DEADLINE_S) as plain:
+    with told(), connect_plain(host, port, time.monotonic() + LOOK_S) as plain:
         if introduce is not None:
             introduce(plain)
         with looking.wrap_socket(plain, server_hostname=host) as seen:

@@ -14,7 +14,8 @@ from appliance.security.bound import seal_for
 from appliance.security.trusted import read_certificate
 from appliance.settings.fields import target_from_form
 from appliance.settings.parse import parse
-from appliance.settings.targets import KINDS, Checked, SftpTarget, Target, credential_name
+from appliance.settings.targetparts import Checked
+from appliance.settings.targets import KINDS, SftpTarget, Target, credential_name
 from appliance.web.answers import NotFoundError
 from appliance.web.visit import Visit
 

@@ -78,6 +78,14 @@ def test_in_development_a_port_is_bound_and_said_with_the_setup_code(
     assert listener.fileno() == -1
 
 
+@pytest.mark.usefixtures("on_the_device")
+def test_the_panel_has_an_address_to_be_told_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Roof.example.net")
+    assert Device(None, None, None).panel == "https://roof.local"
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
+    assert Device(None, None, None).panel == "https://nightjar.local"
+
+
 def test_in_development_the_device_id_is_made_once(folder: DataFolder) -> None:
     with closing(Development(None, 0, None)) as around:
         made = around.device_id(folder)

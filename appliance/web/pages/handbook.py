@@ -17,6 +17,7 @@ ORDER = (
     "public",
     "usb",
     "targets",
+    "notices",
     "settings",
     "system",
     "machine",

@@ -10,7 +10,8 @@ from appliance.domain.fault import Fault
 from appliance.domain.upload import Checked, Courier, CourierState, QueueSummary, Upload
 from appliance.security.trusted import Shown, read_certificate
 from appliance.settings.fields import target_fields, text_of
-from appliance.settings.targets import KINDS, Common, SftpTarget, Target
+from appliance.settings.targetparts import Common
+from appliance.settings.targets import KINDS, SftpTarget, Target
 from appliance.web.answers import Answer, Page, Redirect
 from appliance.web.notices import notice
 from appliance.web.problems import problem_of
@@ -198,7 +199,7 @@ def _form(
         "problem": problem,
         "stored": secrets_set(visit, target) if target else frozenset(),
         "checked": checked,
-        "words": checked.words or checked.fault.words if checked and checked.fault else None,
+        "words": checked.words or target.words_of(checked.fault) if target and checked and checked.fault else None,
         "has_key": isinstance(target, SftpTarget) and bool(target.host_key),
         "certificate": _certificate_shown(checked),
         "fingerprint": fingerprint_of(checked.shown) if checked and checked.fault is Fault.KEY else "",

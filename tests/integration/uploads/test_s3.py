@@ -18,7 +18,7 @@ import pytest
 from appliance.domain.errors import StoppedError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
-from appliance.settings.targets import Addressing
+from appliance.settings.servicetargets import Addressing
 from appliance.uploads import s3, trust
 from appliance.uploads.faults import DEADLINE_S
 from appliance.uploads.s3 import PART, S3Place, S3Target

@@ -9,6 +9,7 @@ import pytest
 from appliance.domain.clock import SystemClock
 from appliance.domain.errors import StoreError
 from appliance.domain.frame import Exposure, FrameKind, Measurement
+from appliance.domain.health import Issue, Severity
 from appliance.domain.night import NightId
 from appliance.domain.upload import UploadKind
 from appliance.settings.parse import parse
@@ -20,6 +21,7 @@ from appliance.store.frames import FrameStore
 from appliance.store.products import ProductStore
 from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Published
+from appliance.uploads.topics import PRODUCTS
 
 NIGHT = NightId("2026-01-31")
 AT = datetime(2026, 1, 31, 21, 0, 15, tzinfo=UTC)
@@ -31,7 +33,7 @@ class Room:
     def __init__(self, folder: DataFolder, database: Database) -> None:
         self.settings: Published[Settings] = Published(Settings())
         self.database, self.queue = database, UploadQueue(database, SystemClock())
-        deliveries = Deliveries(self.queue, self.settings)
+        self.deliveries = deliveries = Deliveries(self.queue, self.settings)
         self.frames, self.products = FrameStore(database, folder, deliveries), ProductStore(folder, deliveries.add_product)
 
     def targets(self, *targets: dict[str, object]) -> None:
@@ -81,6 +83,19 @@ def test_each_target_gets_what_it_wants_under_its_own_names(room: Room) -> None:
     assert room.names("target03")[0] == ("picture", path, f"2026-01-31/22-00-15 {number}.jpg"), "the site's own time"
 
 
+def test_a_broker_gets_files_by_the_names_that_their_frames_are_found_by(room: Room) -> None:
+    broker = {"kind": "mqtt", "id": "target00", "title": "Home", "host": "broker.example"}
+    room.settings.publish(parse({"targets": [broker]}))
+    number = room.add()
+    for name in ("keogram.jpg", "startrail.jpg", "night.mp4"):
+        room.products.write(NIGHT, name, b"product")
+    (_, _, picture), *products = room.names()
+    found = room.frames.of_name(picture)
+    assert found is not None
+    assert found.id == number
+    assert [name for _, _, name in products] == list(PRODUCTS)
+
+
 def test_without_targets_nothing_is_queued(room: Room) -> None:
     room.add()
     room.targets({})
@@ -109,3 +124,16 @@ def test_a_frame_and_its_uploads_are_stored_together_or_not_at_all(room: Room, m
     assert room.names() == []
     room.add()
     assert [kind for kind, _, _ in room.names()] == [UploadKind.PICTURE.value]
+
+
+def test_a_target_of_notices_gets_no_picture_and_a_target_of_pictures_no_notice(room: Room) -> None:
+    hook = {"id": "hook0001", "kind": "webhook", "title": "Hook", "address": "https://hooks.example/"}
+    files = {"id": "file0001", "kind": "sftp", "title": "Files", "host": "there", "user": "ada"}
+    room.settings.publish(parse({"targets": [hook, files]}))
+    room.add()
+    room.products.write(NIGHT, "keogram.jpg", b"keogram")
+    issue = Issue("camera.absent", Severity.ERROR, "No pictures", "Check its cable.", AT)
+    assert room.deliveries.wanting(issue) == ("hook0001",)
+    room.deliveries.add_notice(("hook0001",), "notices/20260131T210015Z-1.json")
+    assert room.names("hook0001") == [("notice", "notices/20260131T210015Z-1.json", "notices/20260131T210015Z-1.json")]
+    assert [kind for kind, _, _ in room.names("file0001")] == ["picture", "product"]

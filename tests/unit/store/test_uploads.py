@@ -166,3 +166,14 @@ def test_a_removed_target_leaves_nothing(queue: UploadQueue) -> None:
     names(queue)
     queue.keep_only([CLUB])
     assert (queue.summary(ROOF).arrived, queue.summary(CLUB).waiting) == (0, 1)
+
+
+def test_notices_go_before_everything_in_their_order(queue: UploadQueue) -> None:
+    def notice(number: int) -> Outgoing:
+        return Outgoing(ROOF, UploadKind.NOTICE, f"notices/{number}.json", f"notices/{number}.json")
+
+    queue.add([product("keogram.jpg"), picture(1), notice(1), picture(2), notice(2), notice(3)])
+    broken = claimed(queue)
+    assert broken.outgoing.name == "notices/1.json"
+    queue.put_back(broken, "broke")
+    assert names(queue) == ["2.json", "3.json", "2.jpg", "keogram.jpg", "1.jpg", "1.json"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.clock import SystemClock
+from appliance.domain.errors import UploadRefusedError
 from appliance.domain.fault import Fault
 from appliance.domain.upload import CourierState, Outgoing, UploadKind
 from appliance.security.vault import Vault, new_key
@@ -18,7 +19,9 @@ from appliance.supervisor.channels import Published
 from appliance.supervisor.health import HealthBoard
 from appliance.uploads.couriers import Couriers
 from appliance.uploads.factory import Safe, Supplies
+from appliance.uploads.mail import MailTarget
 from appliance.uploads.port import Sender
+from appliance.uploads.sftp import SftpTarget
 
 ONE = {"id": "target01", "kind": "sftp", "title": "One", "host": "127.0.0.1", "port": 1, "user": "ada"}
 TWO = {**ONE, "id": "target02", "title": "Two"}
@@ -97,6 +100,37 @@ def test_the_test_button_says_what_is_wrong(room: Room) -> None:
     assert (checked.is_running, checked.fault) == (False, Fault.PORT)
     room.couriers.forget_check("target01")
     assert room.couriers.checked("target01") is None
+
+
+def test_a_test_whose_file_is_refused_says_why(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: SftpTarget) -> None:
+        raise UploadRefusedError("names of this length are not taken")
+
+    monkeypatch.setattr(SftpTarget, "check", refuse)
+    room.have(ONE)
+    room.couriers.check("target01")
+    room.couriers.tester.make(lambda: None).step()
+    checked = room.couriers.checked("target01")
+    assert checked is not None
+    assert (checked.fault, checked.message) == (Fault.RIGHT, "names of this length are not taken")
+
+
+def test_a_test_that_went_well_says_what_it_has_done(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MailTarget, "check", lambda _: None)
+    mail: dict[str, object] = {
+        "id": "target01",
+        "kind": "mail",
+        "title": "Me",
+        "host": "127.0.0.1",
+        "sender": "a@b.example",
+        "recipients": "a@b.example",
+    }
+    room.have(mail)
+    room.couriers.check("target01")
+    room.couriers.tester.make(lambda: None).step()
+    checked = room.couriers.checked("target01")
+    assert checked is not None
+    assert (checked.fault, checked.message) == (None, "A test mail was handed over. Look whether it has arrived.")
 
 
 def test_a_target_that_is_gone_cannot_be_tested_and_says_so(room: Room) -> None:

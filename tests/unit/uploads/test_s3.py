@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from appliance.domain.errors import InputError, UploadError, UploadRefusedError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
-from appliance.settings.targets import Addressing
+from appliance.settings.servicetargets import Addressing
 from appliance.uploads import s3
 from appliance.uploads.http import Answer, Https
 from appliance.uploads.s3 import MOST_PARTS, PART, S3Place, S3Target, Slice, leftovers, part_size, patiently

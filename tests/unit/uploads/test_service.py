@@ -143,6 +143,30 @@ def test_an_idle_connection_is_given_up(world: World) -> None:
     assert world.target.closed == 1
 
 
+class LastingTarget(MadeUpTarget):
+    """One whose connection means something by itself."""
+
+    tended = 0
+
+    def tend(self) -> None:
+        self.tended += 1
+
+
+def test_a_connection_that_means_something_is_kept_and_tended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lasting = LastingTarget()
+    monkeypatch.setattr(world.service, "_make_target", lambda: lasting)
+    world.steps(1)
+    assert lasting.tended == 0, "there was nothing to connect for"
+    world.add(1)
+    world.steps(2)
+    world.clock.run(module.IDLE_S + 1)
+    world.steps(2)
+    assert (lasting.tended, lasting.closed) == (3, 0)
+    world.set(lambda rules: replace(rules, is_on=False))
+    world.steps(1)
+    assert (lasting.tended, lasting.closed) == (3, 1)
+
+
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault.is_weather])
 def test_weather_is_waited_out_without_a_word_for_ten_minutes(world: World, fault: Fault) -> None:
     world.target.fails_with = [UploadError(fault, "away")] * 1000

@@ -8,7 +8,9 @@ import pytest
 from appliance.domain.errors import UploadError
 from appliance.domain.fault import Fault, Words
 from appliance.domain.upload import Checked, Outgoing, UploadKind
-from appliance.settings.targets import S3Target, SftpTarget, WebTarget, credential_name
+from appliance.settings.noticetargets import WebhookTarget
+from appliance.settings.servicetargets import MqttTarget, S3Target
+from appliance.settings.targets import SftpTarget, WebTarget, credential_name
 from appliance.uploads.factory import Safe
 from appliance.web.app import Panel
 from tests.integration.uploads.certificates import self_signed
@@ -202,14 +204,43 @@ def test_an_object_store_is_saved_shown_and_told_about_in_its_own_words(bench: B
         bench.safe.secret_of(bench.parts.settings.published.value.targets[-1], "secret_key")
 
 
-def test_a_target_without_tls_is_marked_unsafe(bench: Bench) -> None:
-    form = {"kind": "ftp", "id": "", "target.title": "Old", "target.host": "nas.example", "target.user": "ada"}
-    assert bench.admin.post("/targets/save", {**form, "target.security": "explicit"}).status == 303
+@pytest.mark.parametrize(("kind", "safe"), [("ftp", "explicit"), ("mqtt", "tls")])
+def test_a_target_without_tls_is_marked_unsafe(bench: Bench, kind: str, safe: str) -> None:
+    form = {"kind": kind, "id": "", "target.title": "Old", "target.host": "nas.example", "target.user": "ada"}
+    assert bench.admin.post("/targets/save", {**form, "target.security": safe}).status == 303
     assert "Unsafe" not in bench.admin.get("/targets").text
     assert bench.admin.post("/targets/save", {**form, "target.security": "none"}).status == 303
     plain = bench.parts.settings.published.value.targets[-1]
     for page in ("/targets", f"/targets/{plain.id}"):
         assert "without encryption" in bench.admin.get(page).text
+
+
+def test_a_broker_is_saved_and_another_way_to_it_gets_no_password(bench: Bench) -> None:
+    form = {
+        "kind": "mqtt",
+        "id": "",
+        "target.title": "Home",
+        "target.host": "broker.example",
+        "target.user": "ada",
+        "target.topic": "home/sky",
+        "target.discovery": "",
+        "secret-password": PASSWORD,
+    }
+    page = bench.admin.get("/targets/new?kind=mqtt").text
+    assert 'value="nightjar"' in page
+    assert 'value="homeassistant"' in page
+    assert bench.admin.post("/targets/save", form).status == 303
+    broker = bench.parts.settings.published.value.targets[-1]
+    assert isinstance(broker, MqttTarget)
+    assert (broker.topic, broker.discovery, broker.images, broker.port) == ("home/sky", "", False, 8883)
+    assert bench.safe.secret_of(broker, "password") is not None
+    wrong = bench.admin.post("/targets/save", {**form, "id": broker.id, "target.topic": "home/#"})
+    assert wrong.status == 422
+    assert "with / between levels" in wrong.text
+    plain = {**form, "id": broker.id, "target.security": "none", "secret-password": ""}
+    assert bench.admin.post("/targets/save", plain).status == 303
+    with pytest.raises(UploadError, match="another place"):
+        bench.safe.secret_of(bench.parts.settings.published.value.targets[-1], "password")
 
 
 def test_a_test_that_went_well_says_so(bench: Bench) -> None:
@@ -267,3 +298,46 @@ def test_what_there_is_not_is_said(bench: Bench) -> None:
     assert bench.admin.get("/targets/nothing1").status == 404
     assert bench.admin.post("/targets/nothing1/remove", {}).status == 404
     assert bench.do("explode") == 404
+
+
+def test_targets_of_notices_are_made_in_the_panel_and_what_is_secret_of_an_address_is_not_shown(bench: Bench) -> None:
+    hook = {
+        "kind": "webhook", "id": "", "target.title": "Chat", "target.address": "https://hooks.example/services/",
+        "target.format": "slack", "target.least_severity": "error", "target.is_on": "on",
+        "secret-path": "T0000/B0000/" + PASSWORD, "secret-secret": PASSWORD, "secret-token": PASSWORD,
+    }  # fmt: skip
+    mail = {
+        "kind": "mail", "id": "", "target.title": "Me", "target.host": "mail.example", "target.security": "none",
+        "target.sender": "sky@example.net", "target.recipients": "ada@example.net", "secret-password": PASSWORD,
+    }  # fmt: skip
+    for form in (hook, mail):
+        assert bench.admin.post("/targets/save", form).status == 303
+    chat, me = bench.parts.settings.published.value.targets[-2:]
+    assert isinstance(chat, WebhookTarget)
+    found = bench.safe.secret_of(chat, "path")
+    assert found is not None
+    assert found.reveal() == "T0000/B0000/" + PASSWORD
+    for path in ("/targets", f"/targets/{chat.id}", f"/targets/{me.id}", "/audit", "/settings/revisions", "/api/v1/settings"):
+        assert PASSWORD not in bench.admin.get(path).text, path
+    page = bench.admin.get(f"/targets/{chat.id}").text
+    assert "Posts a notice with the event test" in page
+    assert "target.pictures" not in page
+    assert "without encryption" in bench.admin.get(f"/targets/{me.id}").text
+    wrong = bench.admin.post("/targets/save", {**mail, "target.recipients": "ada"})
+    assert wrong.status in {400, 422}
+    assert "must be up to 10 addresses" in wrong.text
+
+
+def test_what_is_wrong_with_a_mail_server_is_said_in_its_own_words(bench: Bench) -> None:
+    form = {
+        "kind": "mail", "id": "", "target.title": "Me", "target.host": "mail.example", "target.sender": "sky@example.net",
+        "target.recipients": "ada@example.net",
+    }  # fmt: skip
+    assert bench.admin.post("/targets/save", form).status == 303
+    me = bench.parts.settings.published.value.targets[-1]
+    checked = Checked(bench.parts.clock.now(), fault=Fault.RIGHT, message="553 not yours")
+    bench.parts.couriers._results.publish({me.id: checked})  # type: ignore[attr-defined]
+    page = bench.admin.get(f"/targets/{me.id}").text
+    assert "Sender or recipient is refused." in page
+    assert "Check From and To" in page
+    assert Fault.RIGHT.sentence not in page

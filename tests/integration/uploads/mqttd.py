@@ -1,0 +1,158 @@
+"""A real MQTT broker (mosquitto) with accounts, rules of who may publish what, and TLS; and a subscriber that is not ours."""
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.uploads.certificates import Issued
+
+USER, PASSWORD = "ada", "moons of Jupiter: four"
+GUEST = "guest"
+"""May read all, and write nothing."""
+COMMANDS = ("/usr/sbin/mosquitto", "mosquitto_passwd", "mosquitto_sub")
+
+
+@dataclass
+class Mqttd:
+    """The broker, and where it is."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    plain_port: int
+    """For the subscriber, which is not tried here."""
+
+    def kill(self) -> None:
+        """End the broker at once."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def mqttd(
+    folder: Path,
+    issued: Issued | None,
+    *,
+    port: int = 0,
+    plain_port: int = 0,
+    allowed: str = "#",
+    extra: str = "",
+    forgets: bool = False,
+) -> Iterator[Mqttd]:
+    """Run a broker until the end of the block.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds its accounts, rules, log and what is retained.
+    issued : Issued or None
+        Its certificate; without, it speaks no TLS.
+    port, plain_port : int
+        0 for a free one.
+    allowed : str
+        What its user may write.
+    extra : str
+        Lines of its configuration.
+    forgets : bool
+        Whether what was retained is gone when it is killed; else it is written down with each change.
+    """
+    port, plain_port = port or free_port(), plain_port or free_port()
+    accounts, rules, log = folder / "accounts", folder / "rules", folder / "broker.log"
+    if not accounts.exists():
+        accounts.touch(0o600)
+        for user in (USER, GUEST):
+            subprocess.run(["mosquitto_passwd", "-b", accounts, user, PASSWORD], check=True, capture_output=True)
+    rules.write_text(f"user {USER}\ntopic read #\ntopic write {allowed}\n\nuser {GUEST}\ntopic read #\n")
+    rules.chmod(0o600)
+    tls = f"certfile {issued.certificate}\nkeyfile {issued.key}\n" if issued else ""
+    keeping = f"persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
+    configuration = folder / "broker.conf"
+    configuration.write_text(
+        f"user {pwd.getpwuid(os.geteuid()).pw_name}\nlistener {plain_port} 127.0.0.1\nlistener {port} 127.0.0.1\n{tls}"
+        f"allow_anonymous false\npassword_file {accounts}\nacl_file {rules}\n{'' if forgets else keeping}{extra}\n"
+    )
+    with log.open("ab") as out:
+        command = [COMMANDS[0], "-v", "-c", str(configuration)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    server = Mqttd(port, process, log, plain_port)
+    try:
+        until = time.monotonic() + 30
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.kill()
+
+
+@dataclass
+class Message:
+    """What a subscriber got."""
+
+    topic: str
+    payload: bytes
+    is_retained: bool
+
+
+class Subscriber:
+    """`mosquitto_sub` on all topics, connected once it is made."""
+
+    def __init__(self, server: Mqttd) -> None:
+        self._out = server.log.with_name(f"heard-{time.monotonic_ns()}")
+        before = server.log.read_text().count("Sending SUBACK")
+        with self._out.open("wb") as out:
+            self._process = subprocess.Popen(_sub(server), stdin=subprocess.DEVNULL, stdout=out)
+        until = time.monotonic() + 30
+        while server.log.read_text().count("Sending SUBACK") == before:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def until(self, topic: str, number: int = 1) -> list[Message]:
+        """Wait for so many messages on a topic, and return all that came so far, without what was retained before."""
+        until = time.monotonic() + 30
+        while True:
+            found = _messages(self._out.read_bytes())
+            if sum(message.topic == topic and not message.is_retained for message in found) >= number:
+                return [message for message in found if not message.is_retained]
+            assert time.monotonic() < until, [(message.topic, len(message.payload)) for message in found]
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(10)
+
+
+def retained(server: Mqttd) -> dict[str, bytes]:
+    """Return what stands there, by topic."""
+    run = subprocess.run([*_sub(server), "--retained-only", "-W", "1"], check=False, capture_output=True, timeout=60)
+    return {message.topic: message.payload for message in _messages(run.stdout)}
+
+
+def _sub(server: Mqttd, *more: str) -> list[str]:
+    where = ["-h", "127.0.0.1", "-p", str(server.plain_port), "-u", GUEST, "-P", PASSWORD]
+    return ["mosquitto_sub", *where, "-q", "1", "-t", "#", "-F", "%r %t %x", *more]
+
+
+def _messages(out: bytes) -> list[Message]:
+    found = []
+    for line in out[: out.rfind(b"\n") + 1].splitlines():
+        retained, topic, payload = line.split(b" ")
+        found.append(Message(topic.decode(), bytes.fromhex(payload.decode()), retained == b"1"))
+    return found
