@@ -18,6 +18,27 @@ PATIENCE_S = {Rung.ABORT: 5.0, Rung.RECONNECT: 15.0, Rung.RESTART_DRIVER: 20.0, 
 PATIENCE_LATER_S = 60.0
 """The same once all have been tried in vain: a camera that is not there is looked for about once in three minutes."""
 
+THINGS_MAX = 8
+"""So many things to wait for are believed: more than there are steps to a camera that is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Since when the camera has got no further; how far it has got shows in what is waited for.
+
+    A driver that needs nearly all the patience until it shows its camera is on its way: to restart it then, while the camera
+    is being connected, would begin the same race again.
+    """
+
+    since_s: float
+    things: frozenset[str] = frozenset()
+
+    def on(self, thing: str, now_s: float) -> "Waiting":
+        """Return the same begun anew, if the thing is a new one; to come and go between two of them gains nothing."""
+        if thing in self.things or len(self.things) == THINGS_MAX:
+            return self
+        return Waiting(now_s, self.things | {thing})
+
 
 @dataclass(frozen=True, slots=True)
 class Ladder:

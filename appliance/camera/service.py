@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from appliance.camera.autoexposure import gain_factor, next_exposure, night_share
-from appliance.camera.ladder import Ladder, Rung
+from appliance.camera.ladder import Ladder, Rung, Waiting
 from appliance.camera.port import Camera, CameraLimits
 from appliance.camera.report import CameraReport
 from appliance.domain.clock import Clock
@@ -67,7 +67,7 @@ class CameraService:
         self._camera: Camera | None = None
         self._camera_settings = settings.value.camera
         self._is_paused = self._report.is_paused  # a service that replaces a failed one stays paused
-        self._phase, self._phase_since, self._ladder, self._bad_frames = _Phase.PREPARING, 0.0, Ladder(), 0
+        self._phase, self._waiting, self._ladder, self._bad_frames = _Phase.PREPARING, Waiting(0.0), Ladder(), 0
         self._exposure: Exposure | None = None
         self._last: Exposure | None = None
         self._measured: Measurement | None = None
@@ -149,9 +149,11 @@ class CameraService:
             self._enter(_Phase.READY)
             return
         self._tell("paused" if self._is_paused else "starting", reason)
+        now = self._clock.monotonic()
+        self._waiting = self._waiting.on(reason, now)
         if self._is_local and not self._drivers.is_running:
             self._climb("the INDI server has ended", Rung.RESTART_SERVER)
-        elif self._clock.monotonic() - self._phase_since > self._ladder.patience_s:
+        elif now - self._waiting.since_s > self._ladder.patience_s:
             self._climb(reason, Rung.RECONNECT)
         self._wait(0)
 
@@ -327,7 +329,7 @@ class CameraService:
                 log.debug("abort: %s", error)
 
     def _enter(self, phase: _Phase) -> None:
-        self._phase, self._phase_since = phase, self._clock.monotonic()
+        self._phase, self._waiting = phase, Waiting(self._clock.monotonic())
 
     def _tell(self, state: str, message: str = "starting", expected_in_s: float | None = None) -> None:
         description = self._camera.describe() if self._camera else None

@@ -126,6 +126,8 @@ class FifoDriverHost:
         if server is None or server == self._told:
             return
         for name in self.drivers:
+            # Whoever was here before us may have started it, and the server would run a second one at the same camera.
+            self.stop_driver(name)
             self.start_driver(name)
         self._told, self._restarted_at = server, None
         log.info("the INDI server was told its drivers: pid %d, drivers %s", server, " ".join(self.drivers))

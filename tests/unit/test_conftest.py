@@ -26,7 +26,7 @@ def test_with_its_command(): ...
 MODULE = 'import pytest\npytest.importorskip("no_such_module")\n'
 
 
-def _pytest(project: Path, folder: Path, *, ci: str | None) -> str:
+def _pytest(project: Path, folder: Path, *options: str, ci: str | None) -> str:
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = needs\n")
     (folder / "test_some.py").write_text(TESTS)
     (folder / "test_module.py").write_text(MODULE)
@@ -42,6 +42,7 @@ def _pytest(project: Path, folder: Path, *, ci: str | None) -> str:
         "no:cacheprovider",
         "--continue-on-collection-errors",
         "-ra",
+        *options,
     ]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False).stdout
 
@@ -51,8 +52,9 @@ def test_a_missing_part_is_a_skip_on_a_developers_machine(project: Path, tmp_pat
     assert "1 passed, 3 skipped, 1 xfailed" in _pytest(project, tmp_path, ci=ci).splitlines()[-1]
 
 
-def test_a_missing_part_is_a_failure_in_ci(project: Path, tmp_path: Path) -> None:
-    output = _pytest(project, tmp_path, ci="true")
+@pytest.mark.parametrize("options", [(), ("-p", "tests.workers", "--numprocesses=2")])
+def test_a_missing_part_is_a_failure_in_ci(project: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    output = _pytest(project, tmp_path, *options, ci="true")
     assert "1 passed, 1 xfailed, 3 errors" in output.splitlines()[-1]
     assert "in CI nothing is skipped: needs no-such-command" in output
 

@@ -1,4 +1,4 @@
-"""One guest for all tests of this folder: to start it takes longest."""
+"""One guest for all tests of this folder: to start it takes longest. It ends with them, since it computes even when it rests."""
 
 from collections.abc import Generator, Iterator
 
@@ -8,7 +8,7 @@ from tests.integration.guest import recipe
 from tests.integration.guest.machine import Guest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     with Guest(recipe.base(), tmp_path_factory.mktemp("guest")) as made:
         print(f"guest: started in {made.booted_s:.0f} s")

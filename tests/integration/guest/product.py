@@ -44,6 +44,20 @@ systemctl --root=/ --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-
 systemctl --root=/ --quiet set-default multi-user.target
 touch /etc/.updated /var/.updated
 """
+BUS = """\
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><limit name="service_start_timeout">120000</limit></busconfig>
+"""
+"""An emulated processor that is shared takes longer over a service than the 25 s after which the bus calls it missing.
+
+The same goes for the 90 s that systemd gives a device, and a service that says nothing else (`LIMITS`).
+"""
+LIMITS = """\
+[Manager]
+DefaultDeviceTimeoutSec=5min
+DefaultTimeoutStartSec=5min
+"""
 JOURNAL = """\
 [Journal]
 Storage=volatile
@@ -81,6 +95,8 @@ def pack(python: Path) -> bytes:
         _add(tar, TEST / "agent.py", (HERE / "agent.py").read_bytes())
         _add(tar, TEST / "prepare", PREPARE.replace("UNITS", " ".join(f"'{unit}'" for unit in units)).encode())
         _add(tar, Path("usr/lib/systemd/system/nightjar-test-agent.service"), AGENT_UNIT.encode())
+        _add(tar, Path("usr/share/dbus-1/system.d/nightjar-test.conf"), BUS.encode())
+        _add(tar, Path("usr/lib/systemd/system.conf.d/nightjar-test.conf"), LIMITS.encode())
         _add(tar, Path("usr/lib/systemd/journald.conf.d/nightjar-test.conf"), JOURNAL.encode())
     return packed.getvalue()
 

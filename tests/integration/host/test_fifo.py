@@ -29,6 +29,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         os.mkfifo(self.fifo, 0o600)
 
+    def drivers(self) -> set[str]:
+        """Return the process ids of the drivers that run."""
+        assert self._process is not None
+        return set(Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split())
+
     def start(self) -> None:
         command = ["indiserver", "-u", self.socket_name, "-p", str(self.port), "-f", str(self.fifo)]
         environment = os.environ | {"HOME": str(self._folder)}
@@ -123,6 +128,22 @@ def test_a_restarted_server_is_told_its_drivers_again(host: FifoDriverHost, serv
     eventually(lambda: offers_a_camera_once_tended(host))
     server.restart()  # by itself, as after a crash: nobody here asked for it
     eventually(lambda: offers_a_camera_once_tended(host))
+
+
+def test_who_comes_after_a_crash_leaves_no_second_driver_at_the_camera(host: FifoDriverHost, server: Server) -> None:
+    host.start()
+    eventually(lambda: offers_a_camera(host))
+    before = server.drivers()
+    assert len(before) == 1
+    host.close()  # a program that ended says no more than that
+    after = FifoDriverHost((CCD,), server.restart, fifo=server.fifo, socket_name=server.socket_name, port=server.port)
+    try:
+        after.start()
+        eventually(lambda: bool(server.drivers()) and server.drivers().isdisjoint(before))
+        eventually(lambda: offers_a_camera(after))
+        assert len(server.drivers()) == 1
+    finally:
+        after.close()
 
 
 def test_a_server_that_ended_is_missed(host: FifoDriverHost, server: Server) -> None:

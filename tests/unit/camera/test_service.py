@@ -2,6 +2,7 @@
 
 import pytest
 
+from appliance.camera.ladder import PATIENCE_S, Rung
 from appliance.domain.commands import PauseCapture, ReconnectCamera, ResumeCapture
 from appliance.domain.errors import CameraError, CameraLostError, FitsError
 from tests.unit.camera.scripted import ScriptedCamera, Stage, settings
@@ -119,6 +120,30 @@ def test_a_driver_that_does_not_answer_is_connected_anew_then_restarted_then_the
     stage.receive()
     assert stage.issues == set()
     assert balance(stage) == 0
+
+
+def test_a_camera_that_gets_on_is_not_restarted_while_it_does() -> None:
+    stage = Stage()
+    stage.prepared = lambda camera: setattr(camera, "waits_for", "a camera")
+    began = stage.clock.seconds
+    stage.until(lambda: stage.clock.seconds - began > PATIENCE_S[Rung.RECONNECT] - 2)
+    stage.camera.waits_for = "connecting Scripted"
+    stage.until(lambda: stage.clock.seconds - began > 2 * PATIENCE_S[Rung.RECONNECT] - 4)
+    stage.camera.waits_for = None
+    stage.receive()
+    assert len(stage.cameras) == 1
+    assert stage.host.asked == ["start"]
+
+
+def test_a_camera_that_only_comes_and_goes_is_restarted() -> None:
+    stage = Stage()
+    stage.prepared = lambda camera: setattr(camera, "waits_for", "a camera")
+    began, turn = stage.clock.seconds, 0
+    while "restart" not in stage.host.asked:
+        stage.steps(5)
+        turn += 1
+        stage.camera.waits_for = ("a camera", "connecting Scripted")[turn % 2]
+    assert stage.clock.seconds - began < 120
 
 
 def test_a_lost_connection_costs_one_exposure() -> None:
