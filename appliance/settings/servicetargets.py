@@ -1,11 +1,13 @@
 """Targets that are no folders: buckets of object stores and MQTT brokers."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from appliance.domain.fault import Fault, Words
 from appliance.settings.section import misfit, setting
 from appliance.settings.targetparts import Checked, Files, Notices, Pictures, SecretField, host_field, port_field
 
@@ -95,6 +97,14 @@ class MqttTarget(Pictures, Notices, Checked):
 
     test: ClassVar[str] = "Connects, logs in and publishes a small message that nobody keeps."
     tested: ClassVar[str] = "A small message was published there."
+    words: ClassVar[Mapping[Fault, Words]] = {
+        Fault.LOGIN: Words("Name or password are refused.", "Check User, and enter Password again."),
+        Fault.RIGHT: Words(
+            "This user may not publish there.", "Allow it in the broker's rules, or change Topic or Discovery prefix."
+        ),
+        Fault.PATH: Words("The broker does not take this topic.", "Change Topic or Discovery prefix."),
+        Fault.FULL: Words("The broker takes no more of this user.", "Raise its quota there, or let this target get less."),
+    }
 
     kind: Literal["mqtt"] = "mqtt"
     host: str = host_field("Name or address of the broker.")

@@ -139,7 +139,7 @@ class Notices(Common):
     """A target that hears of what is wrong."""
 
     least_severity: Severity = setting(
-        Severity.WARNING, "From",
+        Severity.WARNING, "Issues from",
         "Which issues it hears of: error, only what does not work; warning, also what works less well; info, all.",
     )  # fmt: skip
 

@@ -133,9 +133,7 @@ class Broker:
         if reason.value in _NOT_TAKEN:
             raise UploadRefusedError(f"The broker does not take a message of {len(payload)} bytes; it may be too large.")
         if reason.is_failure:
-            fault = _FAULTS.get(reason.value, Fault.BROKEN)
-            advice = " Allow this user to publish there, or change the topic." if fault is Fault.RIGHT else ""
-            raise UploadError(fault, f"{topic}: {reason}.{advice}")
+            raise UploadError(_FAULTS.get(reason.value, Fault.BROKEN), f"{topic}: {reason}")
 
     def listen(self, topic: str) -> None:
         """Hear one message that was retained, if there is one and we may; `heard` has it once it has come."""

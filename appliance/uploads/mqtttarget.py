@@ -1,14 +1,14 @@
 """TARGET: an MQTT broker: the newest picture and its numbers, keogram, star trail, and whether we are there (decision 0904)."""
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from appliance.domain.errors import UploadError, UploadRefusedError
+from appliance.domain.errors import InputError, UploadError, UploadRefusedError
 from appliance.domain.frame import StoredFrame
+from appliance.domain.notice import from_json
 from appliance.uploads.homeassistant import documents, place_to_check
 from appliance.uploads.mqtt import LARGEST, Broker, BrokerPlace, Will
 from appliance.uploads.port import Progress, Sender
@@ -122,12 +122,13 @@ class MqttTarget:
     def _deliver_notice(self, data: bytes, progress: Progress) -> None:
         """Publish an issue that came or went, and how the appliance is."""
         try:
-            status = json.loads(data)["status"]
-        except (ValueError, LookupError, TypeError) as error:
+            health = from_json(data).health
+        except InputError as error:
             raise UploadRefusedError("This notice cannot be read.") from error
         broker = self._ready(progress)
         broker.publish(self._topics.notice, data, is_retained=False)
-        broker.publish(self._topics.health, str(status).encode(), is_retained=True)
+        if health is not None:
+            broker.publish(self._topics.health, health.status.encode(), is_retained=True)
 
     def _ready(self, progress: Progress) -> Broker:
         """Return the broker, connected and knowing who we are."""

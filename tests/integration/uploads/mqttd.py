@@ -16,6 +16,7 @@ from tests.integration.uploads.certificates import Issued
 USER, PASSWORD = "ada", "moons of Jupiter: four"
 GUEST = "guest"
 """May read all, and write nothing."""
+_LAST = "$SYS/broker/version"
 COMMANDS = ("/usr/sbin/mosquitto", "mosquitto_passwd", "mosquitto_sub")
 
 
@@ -75,7 +76,7 @@ def mqttd(
         accounts.touch(0o600)
         for user in (USER, GUEST):
             subprocess.run(["mosquitto_passwd", "-b", accounts, user, PASSWORD], check=True, capture_output=True)
-    rules.write_text(f"user {USER}\ntopic read #\ntopic write {allowed}\n\nuser {GUEST}\ntopic read #\n")
+    rules.write_text(f"user {USER}\ntopic read #\ntopic write {allowed}\n\nuser {GUEST}\ntopic read #\ntopic read {_LAST}\n")
     rules.chmod(0o600)
     tls = f"certfile {issued.certificate}\nkeyfile {issued.key}\n" if issued else ""
     keeping = f"persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
@@ -127,7 +128,7 @@ class Subscriber:
         """Wait for so many messages on a topic, and return all that came so far, without what was retained before."""
         until = time.monotonic() + 30
         while True:
-            found = _messages(self._out.read_bytes())
+            found = [_message(line) for line in self._out.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
             if sum(message.topic == topic and not message.is_retained for message in found) >= number:
                 return [message for message in found if not message.is_retained]
             assert time.monotonic() < until, [(message.topic, len(message.payload)) for message in found]
@@ -141,8 +142,17 @@ class Subscriber:
 
 def retained(server: Mqttd) -> dict[str, bytes]:
     """Return what stands there, by topic."""
-    run = subprocess.run([*_sub(server), "--retained-only", "-W", "1"], check=False, capture_output=True, timeout=60)
-    return {message.topic: message.payload for message in _messages(run.stdout)}
+    command = [*_sub(server), "--retained-only", "-t", _LAST]  # the broker sends it after all that was asked for before
+    found: dict[str, bytes] = {}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            message = _message(line)
+            if message.topic == _LAST:
+                process.terminate()
+                return found
+            found[message.topic] = message.payload
+    raise AssertionError(server.log.read_text())
 
 
 def _sub(server: Mqttd, *more: str) -> list[str]:
@@ -150,9 +160,6 @@ def _sub(server: Mqttd, *more: str) -> list[str]:
     return ["mosquitto_sub", *where, "-q", "1", "-t", "#", "-F", "%r %t %x", *more]
 
 
-def _messages(out: bytes) -> list[Message]:
-    found = []
-    for line in out[: out.rfind(b"\n") + 1].splitlines():
-        retained, topic, payload = line.split(b" ")
-        found.append(Message(topic.decode(), bytes.fromhex(payload.decode()), retained == b"1"))
-    return found
+def _message(line: bytes) -> Message:
+    retained, topic, payload = line.strip(b"\n").split(b" ")
+    return Message(topic.decode(), bytes.fromhex(payload.decode()), retained == b"1")

@@ -125,7 +125,7 @@ def store(folder: Path, authority: Authority, ports: list[int]) -> Iterator[Stor
         yield server
     finally:
         server.kill()
-        for kind, port in (("volume", ports[3]), ("filer", ports[5]), ("s3", ports[6])):
+        for kind, port in (("master", ports[1]), ("volume", ports[3]), ("filer", ports[5]), ("s3", ports[6])):
             Path(f"/tmp/seaweedfs-{kind}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108 - where it makes them
 
 

@@ -144,6 +144,7 @@ def test_a_broker_has_its_place_and_its_files_their_own_names() -> None:
     assert target.wants_notice(Severity.WARNING)
     assert (target.place, target.unsafe) == ("mqtt-tls://ada@broker.example:8883", "")
     assert (target.naming, target.sends_films) == (("{name}", "{name}"), False)
+    assert target.words_of(Fault.RIGHT).advice == "Allow it in the broker's rules, or change Topic or Discovery prefix."
     plain = parse_target({**MQTT, "security": "none", "port": 1883})
     assert plain.place == "mqtt-none://@broker.example:1883"
     assert "without encryption" in plain.unsafe
