@@ -44,6 +44,7 @@ from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
 from appliance.housekeeping.shutdown import ShutdownService
 from appliance.pipeline.service import PipelineService
@@ -58,6 +59,7 @@ from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.jobs import JobStore
 from appliance.store.notices import NoticeStore
+from appliance.store.peerreconcile import PeerReconciler
 from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
@@ -74,12 +76,12 @@ from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
 from appliance.uploads.couriers import Couriers
-from appliance.uploads.factory import Safe, Supplies
+from appliance.uploads.factory import Safe, Supplies, sender_of
 from appliance.uploads.notices import NoticeService
-from appliance.uploads.port import Sender
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import WebParts
+from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.service import WebService
 from appliance.web.vaultkeeper import VaultKeeper
@@ -212,16 +214,18 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     device_id = around.device_id(folder)
     certificates = CertificateKeeper(folder, true_clock, board, around.issuer(folder, true_clock))
 
-    # where pictures are sent
+    # where pictures are sent, and who sends them here
     credentials = CredentialStore(database, true_clock)
     supplies = Supplies(
         safe=Safe(credentials, lambda: vault.vault),
         frame_of=frame_store.of_name,
-        sender=lambda: Sender(device_id, settings.value.site.name, __version__, around.panel),
+        sender=lambda: sender_of(device_id, __version__, settings.value, around.panel),
     )
     couriers = Couriers(settings=settings, queue=queue, path_of=folder.path_of, supplies=supplies, board=board, clock=true_clock)
     couriers.open()
     notices = NoticeStore(folder, deliveries, true_clock)
+    senders = make_peer_parts(database, folder, credentials, lambda: vault.vault, true_clock, settings)
+    peer_keeper = PeerKeeper(senders.peers, senders.received, PeerReconciler(database, folder, senders.received), folder)
 
     # the machine
     bus = around.bus
@@ -274,6 +278,11 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     queue=queue,
                     couriers=couriers,
                     credentials=credentials,
+                    peers=senders.peers,
+                    peer_gate=senders.gate,
+                    received=senders.received,
+                    receiver=senders.receiver,
+                    v1_gate=senders.v1_gate,
                     vault=lambda: vault.vault,
                     listen=around.listen,
                     used_memory_bytes=used_memory_bytes,
@@ -314,7 +323,9 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         ),
         WorkerSpec(
             "housekeeping",
-            lambda beat: HousekeepingService(settings, folder, database, frame_store, stored.audit, board, clock, machine, beat),
+            lambda beat: HousekeepingService(
+                settings, folder, database, frame_store, stored.audit, board, clock, machine, peer_keeper, beat
+            ),
             "Housekeeping",
         ),
         WorkerSpec(

@@ -16,6 +16,8 @@ class Access(IntEnum):
     """Pictures and films: Staff and Admin always, Anonymous only while pictures are public."""
     STAFF = 3
     ADMIN = 4
+    PEER = 5
+    """Above every level of people: only another appliance's signed request opens it, no login and no token does."""
 
 
 class Role(StrEnum):

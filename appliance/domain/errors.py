@@ -11,6 +11,7 @@ NightjarError
   SecurityError            a secret, key or certificate failed
     VaultError             a sealed secret cannot be opened
     RefusedError           a name, password, code or token was refused; says nothing more
+      SkewError            a signed request came from a clock that stands too far from ours
     ThrottledError         too many tries; says how long to wait
   MachineError             the machine's services (D-Bus) did not do what was asked
     UnavailableError       there is no such service here, or it does not answer: "not available on this machine: ..."
@@ -82,6 +83,10 @@ class VaultError(SecurityError):
 
 class RefusedError(SecurityError):
     """A name, password, code or token was refused; the reason is not told."""
+
+
+class SkewError(RefusedError):
+    """A signed request came from a clock that stands too far from ours; the message says how far and on which side."""
 
 
 class ThrottledError(SecurityError):

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     FULL = "full"
     KEY = "key"
     CERTIFICATE = "certificate"
+    CLOCK = "clock"
     BROKEN = "broken"
 
     @property
@@ -66,6 +67,10 @@ _WORDS = {
     Fault.CERTIFICATE: (
         "The computer's certificate is not trusted.",
         "If it is the right computer, choose Trust this certificate and compare the fingerprint there.",
+    ),
+    Fault.CLOCK: (
+        "The clocks of the two computers stand too far apart.",
+        "Set the one that is wrong, under System, Machine; best from the network.",
     ),
     Fault.BROKEN: ("The connection broke.", "It is tried again by itself."),
 }  # fmt: skip

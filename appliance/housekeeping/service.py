@@ -8,6 +8,7 @@ from appliance.domain.health import Severity
 from appliance.domain.night import night_of
 from appliance.housekeeping.every import Every
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.retention import NightSize, nights_to_remove
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
@@ -42,11 +43,12 @@ class HousekeepingService:
         board: HealthBoard,
         clock: Clock,
         machine: MachineWatch,
+        peers: PeerKeeper,
         beat: Beat,
     ) -> None:
         self._settings, self._folder, self._database = settings, folder, database
         self._frames, self._audit = frames, audit
-        self._board, self._clock, self._machine, self._beat = board, clock, machine, beat
+        self._board, self._clock, self._machine, self._peers, self._beat = board, clock, machine, peers, beat
         self._disk, self._hourly, self._backup = Every(DISK_EVERY_S), Every(HOURLY_S), Every(BACKUP_EVERY_S)
         self._backup.is_due(clock.monotonic())  # opening the database has just looked after itself
 
@@ -56,6 +58,7 @@ class HousekeepingService:
         removed = self._frames.reconcile(self._beat)
         if removed:
             log.warning("after a crash, files and rows were made to agree: %s", removed)
+        self._peers.reconcile(self._beat)
 
     def step(self) -> None:
         """Look after what is due, then wait about a second."""
@@ -78,11 +81,13 @@ class HousekeepingService:
         """Remove nights by age and room; raise or clear the issue of a full disk."""
         settings = self._settings.value
         reserve_bytes = settings.retention.reserve_mib * MIB
+        tonight = night_of(self._clock.now(), ZoneInfo(settings.site.timezone))
+        self._peers.look_after(tonight, reserve_bytes, self._beat)
         free_bytes = self._folder.free_bytes()
         sizes = [NightSize(night.night, night.bytes) for night in self._frames.nights()]
         for night in nights_to_remove(
             sizes,
-            tonight=night_of(self._clock.now(), ZoneInfo(settings.site.timezone)),
+            tonight=tonight,
             keep_days=settings.retention.days,
             free_bytes=free_bytes,
             reserve_bytes=reserve_bytes,

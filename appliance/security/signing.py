@@ -10,7 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from appliance.domain.errors import InputError, RefusedError
+from appliance.domain.errors import InputError, RefusedError, SkewError
 from appliance.domain.secret import Secret
 
 SCHEME = "NIGHTJAR1"
@@ -95,7 +95,9 @@ def check_signature(key: Secret[str], signed: Signed, untrusted_signature: str, 
     Raises
     ------
     RefusedError
-        With the reason: who holds the key may know that its clock is wrong.
+        If the signature does not fit.
+    SkewError
+        With the seconds and the side: who holds the key may know that its clock is wrong.
     """
     right = sign(key, signed)
     if not hmac.compare_digest(right.encode(), untrusted_signature.encode("utf-8", "surrogatepass")):
@@ -103,7 +105,12 @@ def check_signature(key: Secret[str], signed: Signed, untrusted_signature: str, 
     apart_s = signed.time_s - now_s
     if abs(apart_s) > TOLERANCE_S:
         side = "ahead of" if apart_s > 0 else "behind"
-        raise RefusedError(f"the sender's clock is {abs(apart_s):.0f} s {side} this one; at most {TOLERANCE_S} s are allowed")
+        raise SkewError(f"the sender's clock is {abs(apart_s):.0f} s {side} this one; at most {TOLERANCE_S} s are allowed")
+
+
+def key_id(key: Secret[str]) -> str:
+    """Return the name of a key, 16 hexadecimal digits, which tells nothing of the key: by it the receiver finds the key."""
+    return hmac.new(_key_bytes(key), b"NIGHTJAR1 name of this key", hashlib.sha256).hexdigest()[:16]
 
 
 def sign_notice(key: Secret[str], time_s: int, body: bytes) -> str:

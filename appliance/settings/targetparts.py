@@ -50,6 +50,8 @@ class Common(Section):
     secrets: ClassVar[tuple[SecretField, ...]] = ()
     needed: ClassVar[tuple[str, ...]] = ()
     """Fields that must not be empty."""
+    weaker: ClassVar[str] = ""
+    """What it protects less than the other kinds do, for people; empty where it does not."""
     test: ClassVar[str] = "Connects, logs in, writes a small file and removes it."
     """What the test button does."""
     tested: ClassVar[str] = "A small file was written there and removed again."

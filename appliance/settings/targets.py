@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from appliance.settings.indiallskytarget import IndiAllSkyTarget
+from appliance.settings.nightjartarget import NightjarTarget
 from appliance.settings.noticetargets import MailTarget, WebhookTarget
 from appliance.settings.section import setting
 from appliance.settings.servicetargets import MqttTarget, S3Target
@@ -124,12 +126,14 @@ class WebTarget(Files, Checked):
         return f"web:{self.user}@{self.address}"
 
 
-_Any = SftpTarget | FtpTarget | WebTarget | S3Target | MqttTarget | WebhookTarget | MailTarget
+_Any = SftpTarget | FtpTarget | WebTarget | NightjarTarget | IndiAllSkyTarget | S3Target | MqttTarget | WebhookTarget | MailTarget
 Target = Annotated[_Any, Field(discriminator="kind")]
 KINDS: dict[str, type[_Any]] = {
     "sftp": SftpTarget,
     "ftp": FtpTarget,
     "web": WebTarget,
+    "nightjar": NightjarTarget,
+    "indi-allsky": IndiAllSkyTarget,
     "s3": S3Target,
     "mqtt": MqttTarget,
     "webhook": WebhookTarget,

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -68,6 +69,36 @@ def _write_synced(part: Path, data: bytes | memoryview, note: bytes, mode: int) 
         if mode != PRIVATE:
             os.fchmod(descriptor, mode)
         os.fsync(descriptor)
+
+
+def append(path: Path, data: bytes | memoryview, at: int) -> int:
+    """Add bytes at the end of a file, if it ends at `at`, and force them to disk; return the size that it then has.
+
+    Raises
+    ------
+    BlockingIOError
+        If another is at it.
+    DiskFullError
+        If there is no room; the file is as long as before then.
+    StoreError
+        If the system refuses for another reason.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        size = file.seek(0, os.SEEK_END)
+        if size != at:
+            return size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            os.fsync(descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                file.truncate(size)
+            raise store_error(error, f"cannot write {path.name}") from error
+        return file.tell()
 
 
 def read_note(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from appliance.store import disk
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("backups", "keys", "tls", "nights", "darks", "updates", "notices")
+FOLDERS = ("backups", "keys", "tls", "nights", "peers", "spool", "darks", "updates", "notices")
 RESERVE_BYTES = 16 << 20
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\Z")
 _LARGEST_KEY_FILE = 64 << 10
@@ -84,6 +84,36 @@ class DataFolder:
         self._make_folder(path.parent)
         disk.write_atomic(path, data, part=path.with_name(f"{path.name}.{self._mark}{disk.PART}"), note=note)
         return path
+
+    def append(self, relative: str, data: bytes | memoryview, *, at: int) -> int:
+        """Add bytes to a file that grows over many writes, and force them to disk; return its size.
+
+        Parameters
+        ----------
+        relative : str
+        data : bytes or memoryview
+        at : int
+            How many bytes must be there already; where it is otherwise nothing is written.
+
+        Raises
+        ------
+        BlockingIOError
+            If somebody else adds to it just now.
+        StoreError
+        """
+        path = self.path_of(relative)
+        self._make_folder(path.parent)
+        return disk.append(path, data, at)
+
+    def move(self, relative: str, target: str) -> None:
+        """Give a file another name, for good."""
+        path = self.path_of(target)
+        self._make_folder(path.parent)
+        try:
+            self.path_of(relative).replace(path)
+            disk.sync_folder(path.parent)
+        except OSError as error:
+            raise disk.store_error(error, f"cannot move {relative}") from error
 
     def read(self, relative: str) -> bytes | None:
         """Return a file's content, or None where there is none."""

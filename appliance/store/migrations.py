@@ -241,10 +241,102 @@ _UPLOADS = (
     """,
 )
 
+_PEERS = (
+    """
+    CREATE TABLE peer (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        made_at TEXT NOT NULL,
+        keep_days INTEGER NOT NULL,
+        most_mib INTEGER NOT NULL,
+        is_open INTEGER NOT NULL,
+        last_at TEXT,
+        last_address TEXT NOT NULL,
+        told TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE peer_key (
+        id TEXT PRIMARY KEY,
+        peer TEXT NOT NULL,
+        made_at TEXT NOT NULL,
+        forgotten_until_s INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE peer_nonce (
+        key TEXT NOT NULL,
+        nonce TEXT NOT NULL,
+        time_s INTEGER NOT NULL,
+        PRIMARY KEY (key, nonce)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX peer_nonce_by_time ON peer_nonce (key, time_s)",
+    """
+    CREATE TABLE received (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        peer TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        night TEXT NOT NULL,
+        name TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        file TEXT NOT NULL,
+        thumb_bytes INTEGER NOT NULL,
+        width INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        received_at TEXT NOT NULL,
+        started_at TEXT,
+        metadata TEXT NOT NULL,
+        UNIQUE (peer, kind, night, name)
+    ) STRICT
+    """,
+    "CREATE INDEX received_in_order ON received (peer, kind, night, number)",
+    """
+    CREATE TABLE peer_night (
+        peer TEXT NOT NULL,
+        night TEXT NOT NULL,
+        frames INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        first_at TEXT,
+        last_at TEXT,
+        PRIMARY KEY (peer, night)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE arriving (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        peer TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        night TEXT NOT NULL,
+        name TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        UNIQUE (peer, kind, night, name)
+    ) STRICT
+    """,
+)
+
+_V1_PEERS = (
+    "CREATE TABLE peer_v1 (peer TEXT PRIMARY KEY, user TEXT NOT NULL UNIQUE, network TEXT NOT NULL, camera TEXT NOT NULL) STRICT",
+    """
+    CREATE TABLE peer_v1_used (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        peer TEXT NOT NULL,
+        signature TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        UNIQUE (peer, signature)
+    ) STRICT
+    """,
+)
+
 MIGRATIONS = (
     Migration(1, "frames, settings, accounts, audit log", _RUNNING_TIME + _FRAMES + _SETTINGS + _ACCOUNTS + _AUDIT),
     Migration(2, "jobs, USB sticks", _JOBS + _STICKS),
     Migration(3, "readings of the machine", _READINGS),
     Migration(4, "queue of uploads", _UPLOADS),
+    Migration(5, "peers and what has come from them", _PEERS),
+    Migration(6, "peers by the sync of indi-allsky", _V1_PEERS),
 )
 """Every step, in order."""

@@ -9,13 +9,18 @@ from appliance.domain.frame import StoredFrame
 from appliance.domain.secret import Secret
 from appliance.security.bound import open_for
 from appliance.security.vault import Vault
+from appliance.settings.indiallskytarget import IndiAllSkyTarget
+from appliance.settings.nightjartarget import NightjarTarget
 from appliance.settings.noticetargets import MailTarget, WebhookTarget
+from appliance.settings.schema import Settings
 from appliance.settings.servicetargets import MqttSecurity, MqttTarget, S3Target
 from appliance.settings.targets import FtpTarget, SftpTarget, Target, WebTarget, credential_name
 from appliance.store.credentials import CredentialStore
 from appliance.uploads import port
 from appliance.uploads.ftp import FtpPlace
 from appliance.uploads.ftp import FtpTarget as Ftp
+from appliance.uploads.indiallsky import IndiAllSkyTarget as IndiAllSky
+from appliance.uploads.indiallsky import V1Place
 from appliance.uploads.mail import MailPlace
 from appliance.uploads.mail import MailTarget as Mail
 from appliance.uploads.mqtt import BrokerPlace
@@ -25,6 +30,7 @@ from appliance.uploads.s3 import S3Place
 from appliance.uploads.s3 import S3Target as Store
 from appliance.uploads.sftp import SftpPlace
 from appliance.uploads.sftp import SftpTarget as Sftp
+from appliance.uploads.sync import SyncPlace, SyncTarget
 from appliance.uploads.webdav import WebPlace
 from appliance.uploads.webdav import WebTarget as Web
 from appliance.uploads.webhook import WebhookPlace
@@ -65,6 +71,21 @@ class Supplies:
     sender: Callable[[], port.Sender]
 
 
+def sender_of(device_id: str, version: str, settings: Settings, panel: str) -> port.Sender:
+    """Return who sends, as the settings say now."""
+    site = settings.site
+    return port.Sender(
+        device_id=device_id,
+        site_name=site.name,
+        version=version,
+        panel=panel,
+        latitude_deg=site.latitude_deg,
+        longitude_deg=site.longitude_deg,
+        timezone=site.timezone,
+        night_sun_altitude_deg=settings.night.sun_altitude_deg,
+    )
+
+
 def make_target(target: Target, supplies: Supplies) -> port.Target:
     """Build a target; nothing is connected yet.
 
@@ -75,6 +96,16 @@ def make_target(target: Target, supplies: Supplies) -> port.Target:
     """
     safe = supplies.safe
     match target:
+        case NightjarTarget():
+            return SyncTarget(
+                SyncPlace(
+                    address=target.address,
+                    fingerprint=target.fingerprint,
+                    key=safe.secret_of(target, "key"),
+                    sender=supplies.sender(),
+                    frame_of=supplies.frame_of,
+                )
+            )
         case SftpTarget():
             place = SftpPlace(
                 host=target.host,
@@ -109,6 +140,9 @@ def make_target(target: Target, supplies: Supplies) -> port.Target:
                     token=safe.secret_of(target, "token"),
                 )
             )
+        case IndiAllSkyTarget():
+            site = V1Place(target.address, target.user, target.certificate, safe.secret_of(target, "key"))
+            return IndiAllSky(site, sender=supplies.sender, frame_of=supplies.frame_of)
         case S3Target():
             return Store(
                 S3Place(

@@ -162,6 +162,8 @@ class Https:
         connection.must_answer(ANSWER_S)
         response = connection.getresponse()
         body = response.read(LARGEST_ANSWER)
+        if response.length and len(body) < LARGEST_ANSWER:  # read() takes what a cut has left for the whole
+            raise http.client.IncompleteRead(body, response.length)
         headers = {name.lower(): value for name, value in response.getheaders()}
         if response.will_close or not response.isclosed():
             self.close()

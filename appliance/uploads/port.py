@@ -20,6 +20,11 @@ class Sender:
     version: str
     panel: str = ""
     """Address of its panel, empty where it is not known."""
+    latitude_deg: float | None = None
+    longitude_deg: float | None = None
+    timezone: str = "UTC"
+    night_sun_altitude_deg: float = -6.0
+    """Below this the sun makes it night."""
 
 
 def origin_of(sender: Sender) -> Origin:

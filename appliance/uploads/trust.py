@@ -5,6 +5,7 @@ whatever name it was made for) or that of an authority (which signs for the name
 their validity.
 """
 
+import http.client
 import socket
 import ssl
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 from appliance.domain.errors import InputError, UploadError
 from appliance.domain.fault import Fault
-from appliance.security.trusted import host_for, read_certificate
+from appliance.security.trusted import LONGEST_PEM, host_for, read_certificate
 from appliance.uploads.faults import DEADLINE_S, told
 
 LOOK_S = 30.0
@@ -116,6 +117,8 @@ def connect(host: str, port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
     """
     with told():
         plain = socket.create_connection((host, port), timeout=DEADLINE_S)
+        # A head and its body are two writes: without this the second waits for the other side's delayed acknowledgement.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             return context.wrap_socket(plain, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
@@ -137,14 +140,72 @@ def certificate_of(host: str, port: int, introduce: Introduce | None = None) -> 
     UploadError
         If it shows none.
     """
-    looking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    looking.check_hostname = False
-    looking.verify_mode = ssl.CERT_NONE  # the only place: to show a person what is to be trusted, it must be seen first
     with told(), connect_plain(host, port, time.monotonic() + LOOK_S) as plain:
         if introduce is not None:
             introduce(plain)
-        with looking.wrap_socket(plain, server_hostname=host) as seen:
+        with _looking().wrap_socket(plain, server_hostname=host) as seen:
             shown = seen.getpeercert(binary_form=True)
     if not shown:
         raise UploadError(Fault.BROKEN, "no certificate was shown")
     return ssl.DER_cert_to_PEM_cert(shown)
+
+
+def authority_of(host: str, port: int, path: str, fingerprint: str) -> str:
+    """Return the certificate, as PEM, of a server's own authority, if it is the one that a person has named.
+
+    The server is asked for it before it can be checked, so nothing but the question is sent; what comes back is worth
+    nothing unless its SHA-256 is the fingerprint.
+
+    Parameters
+    ----------
+    host : str
+    port : int
+    path : str
+        Where the server offers it.
+    fingerprint : str
+        SHA-256, in pairs of hexadecimal digits.
+
+    Raises
+    ------
+    UploadError
+        With the fingerprint that was found, where it is another one.
+    """
+    ask = f"GET {path} HTTP/1.1\r\nHost: {f'[{host}]' if ':' in host else host}:{port}\r\nConnection: close\r\n\r\n"
+    with (
+        told(),
+        connect_plain(host, port, time.monotonic() + LOOK_S) as plain,
+        _looking().wrap_socket(plain, server_hostname=host) as seen,
+    ):
+        if isinstance(seen, Patient):
+            seen.until_s = time.monotonic() + DEADLINE_S
+        seen.sendall(ask.encode("ascii"))
+        pem = _body_of(seen)
+    try:
+        shown = read_certificate(pem)
+    except InputError as error:
+        raise UploadError(Fault.PATH, f"{path}: there is no authority's certificate; is it a Nightjar?") from error
+    if shown.fingerprint != fingerprint or not shown.is_authority:
+        raise UploadError(Fault.CERTIFICATE, f"Its authority shows {shown.fingerprint}; compare that with Fingerprint.")
+    return pem
+
+
+def _body_of(seen: socket.socket) -> str:
+    """Return the text that a server answers; empty where it has none."""
+    response = http.client.HTTPResponse(seen)
+    try:
+        response.begin()
+        body = response.read(LONGEST_PEM)
+        if response.length and len(body) < LONGEST_PEM:  # read() takes what a cut has left for the whole
+            raise http.client.IncompleteRead(body, response.length)
+        return body.decode("ascii", "replace") if response.status == http.HTTPStatus.OK else ""
+    except http.client.HTTPException as error:
+        raise UploadError(Fault.BROKEN, "no answer that could be understood") from error
+
+
+def _looking() -> ssl.SSLContext:
+    """Return how a server is looked at that nobody trusts yet: the only place that checks nothing."""
+    looking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    looking.sslsocket_class = Patient
+    looking.check_hostname = False
+    looking.verify_mode = ssl.CERT_NONE  # to show a person what is to be trusted, it must be seen first
+    return looking

@@ -1,7 +1,6 @@
 """TARGET: a web server with TLS: a WebDAV folder (RFC 4918), or an address that takes PUT, or forms by POST."""
 
 import base64
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -11,7 +10,8 @@ from appliance.domain.errors import InputError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.settings.targets import WebMethod
-from appliance.uploads.http import Https, Readable, parse_address, raise_for, type_of
+from appliance.uploads.form import Form, Part, field
+from appliance.uploads.http import Https, parse_address, raise_for, type_of
 from appliance.uploads.port import Progress
 
 _CHECK = "nightjar-check.txt"
@@ -121,8 +121,9 @@ class WebTarget:
 
     def _post(self, file: BinaryIO, size: int, name: str, progress: Progress) -> None:
         """Send a form with the fields `name` and `file` (RFC 7578)."""
-        form = _Form(file, size, name)
-        headers = self._headers(f"multipart/form-data; boundary={form.boundary}")
+        base = name.rpartition("/")[2]
+        form = Form([field("name", name.encode()), Part("file", file, size, base, type_of(name))])
+        headers = self._headers(form.content_type)
         path = self._path + self._query
         raise_for(
             self._https.ask("POST", path, headers, form, size=form.size, progress=lambda sent: progress(min(sent, size))), "POST"
@@ -136,36 +137,6 @@ class WebTarget:
             pair = f"{self._place.user}:{self._place.password.reveal()}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         return headers
-
-
-class _Form:
-    """A form around a file, read in pieces."""
-
-    def __init__(self, file: Readable, size: int, name: str) -> None:
-        self.boundary = secrets.token_hex(16)
-        line = f'--{self.boundary}\r\nContent-Disposition: form-data; name="'
-        of_name = f'{line}name"\r\n\r\n{name}\r\n'
-        of_file = f'{line}file"; filename="{name.rpartition("/")[2]}"\r\nContent-Type: {type_of(name)}\r\n\r\n'
-        head = (of_name + of_file).encode()
-        self._parts: list[Readable] = [_Bytes(head), file, _Bytes(f"\r\n--{self.boundary}--\r\n".encode())]
-        self.size = len(head) + size + len(self.boundary) + 8
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes."""
-        while self._parts:
-            if piece := self._parts[0].read(size):
-                return piece
-            self._parts.pop(0)
-        return b""
-
-
-class _Bytes:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def read(self, size: int) -> bytes:
-        piece, self._data = self._data[:size], self._data[size:]
-        return piece
 
 
 def _one_line(token: Secret[str]) -> str:

@@ -19,6 +19,14 @@ class BusyError(NightjarError):
         self.retry_after_s = retry_after_s
 
 
+class TurnedAwayError(NightjarError):
+    """A request of another program is refused with a status, and a reason in one word that the program can act upon."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.reason = status, reason
+
+
 @dataclass(frozen=True, slots=True)
 class Cookie:
     """A cookie; always `__Host-`, Secure, HttpOnly and SameSite=Strict."""

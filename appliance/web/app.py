@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -10,15 +10,18 @@ import bottle
 
 from appliance.domain.access import Access
 from appliance.domain.errors import InputError, NightjarError
+from appliance.security.signedheader import looks_signed
+from appliance.security.signing import SCHEME, body_hash
 from appliance.web import api, pages  # noqa: F401 - importing them fills the table of routes
 from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect, Stream
 from appliance.web.downloads import Downloads
 from appliance.web.encode import to_json
 from appliance.web.forms import FORM_TYPE, parse_form, parse_query
 from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged, open_to_everybody
-from appliance.web.head import split_host
+from appliance.web.head import SUNK, split_host
 from appliance.web.machine import MachineKeeper
 from appliance.web.parts import WebParts
+from appliance.web.peergate import CHUNK_BYTES
 from appliance.web.problems import Problem, problem_of
 from appliance.web.publication import PublicNights
 from appliance.web.render import Templates
@@ -31,6 +34,7 @@ from appliance.web.replies import (
     redirect_reply,
     reply,
     set_cookies,
+    signed_request,
     stream_reply,
 )
 from appliance.web.routes import Route, Style, table
@@ -40,6 +44,9 @@ from appliance.web.visit import Visit, Visitor
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 * 1024
+UNSIGNED = Problem(
+    401, "This is for other appliances: sign the request with a peer's key, and send no cookie.", reason="signature"
+)
 FAULT = Problem(500, "Something went wrong here. The log says what; the rest goes on.")
 FORGED = Problem(403, "This request did not come from a page of this panel. Go back, load the page again and repeat it.")
 UNCLAIMED = Problem(403, "Nobody has claimed this appliance yet. Open its panel in a browser first.")
@@ -65,6 +72,13 @@ TABS = (
     Tab("accounts", "Accounts", "/accounts", Access.ADMIN),
     Tab("help", "Help", "/help", Access.ANYONE),
 )
+
+
+def _read_body(largest: int) -> bytes:
+    body: bytes = bottle.request.environ["wsgi.input"].read(largest + 1)
+    if len(body) > largest:
+        raise InputError(f"A body may have {largest} bytes at most.")
+    return body
 
 
 class Panel:
@@ -123,6 +137,8 @@ class Panel:
             is_page = route.style is Style.PAGE and route.method == "GET"
             return redirect_reply(Redirect("/claim")) if is_page else self._refuse(UNCLAIMED, Style.API)
         seen = evidence()
+        if route.access is Access.PEER:
+            return self._admit_v1(route, args, seen) if route.style is Style.V1 else self._admit(route, args, seen)
         visitor = identify(seen, gate, everybody=open_to_everybody(self._parts.settings.published.value.web))
         if not is_allowed(route, visitor):
             return self._turn_away(route, visitor)
@@ -131,11 +147,27 @@ class Panel:
             return self._refuse(FORGED, route.style)
         return self._dressed(route.handler(visit), visit)
 
-    def _visit(self, route: Route, args: dict[str, str], seen: Evidence, visitor: Visitor) -> Visit:
+    def _admit(self, route: Route, args: dict[str, str], seen: Evidence) -> bottle.HTTPResponse:
+        """Let another appliance's signed request through; no cookie, login or token counts here."""
+        if seen.has_cookie_header or not looks_signed(seen.authorization):
+            return self._refuse(UNSIGNED, route.style)
+        request = signed_request()
+        body = _read_body(CHUNK_BYTES)
+        peer = self._parts.peer_gate.admit(request, body_hash(body), bottle.request.environ["REMOTE_ADDR"])
+        visit = self._visit(route, args, seen, Visitor(peer=peer), body)
+        return self._dressed(route.handler(replace(visit, metadata=request.metadata)), visit)
+
+    def _admit_v1(self, route: Route, args: dict[str, str], seen: Evidence) -> bottle.HTTPResponse:
+        """Let a request by indi-allsky's sync go to its handler, which asks for the signature; no cookie or login counts."""
+        if seen.has_cookie_header:
+            return self._refuse(UNSIGNED, route.style)
+        visit = self._visit(route, args, seen, Visitor())
+        return self._dressed(route.handler(visit), visit)
+
+    def _visit(self, route: Route, args: dict[str, str], seen: Evidence, visitor: Visitor, body: bytes | None = None) -> Visit:
         environ = bottle.request.environ
-        body: bytes = environ["wsgi.input"].read(LARGEST_BODY + 1) if route.method != "GET" else b""
-        if len(body) > LARGEST_BODY:
-            raise InputError(f"A body may have {LARGEST_BODY} bytes at most.")
+        if body is None:
+            body = _read_body(LARGEST_BODY) if route.method != "GET" else b""
         content_type = environ.get("CONTENT_TYPE", "")
         has_form = route.style is Style.PAGE or content_type.startswith(FORM_TYPE)
         return Visit(
@@ -155,6 +187,9 @@ class Panel:
             address=environ["REMOTE_ADDR"],
             agent=environ.get("HTTP_USER_AGENT", ""),
             csrf_token=form_token(seen, visitor),
+            authorization=seen.authorization,
+            content_type=content_type,
+            sunk=environ.get(f"HTTP_{SUNK.upper().replace('-', '_')}", ""),
         )
 
     def _turn_away(self, route: Route, visitor: Visitor) -> bottle.HTTPResponse:
@@ -204,7 +239,7 @@ class Panel:
         else:
             response = reply(problem.status, to_json(problem.document()), "application/problem+json")
         if problem.status == 401:
-            response.set_header("WWW-Authenticate", 'Bearer realm="Nightjar"')
+            response.set_header("WWW-Authenticate", SCHEME if problem.reason else 'Bearer realm="Nightjar"')
         if problem.retry_after_s is not None:
             response.set_header("Retry-After", str(problem.retry_after_s))
         return response

@@ -5,14 +5,17 @@ silent client costs neither a thread nor more than its own TLS buffers, and two 
 """
 
 import asyncio
+import hashlib
 import logging
 import socket
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from appliance.domain.errors import InputError, StoreError
 from appliance.web.answerhead import parse_answer
 from appliance.web.crowd import Crowd, Guest
+from appliance.web.door import Door, Leave, Sink
 from appliance.web.head import END, HeadError, RequestHead, parse_head
 from appliance.web.limits import Limits
 from appliance.web.refusals import refusal
@@ -33,6 +36,7 @@ class House:
     is_ours: Callable[[str, str], bool]
     """Whether a Host value names this appliance, given the address that the connection arrived on."""
     hsts: Callable[[str], str]
+    door: Door
 
 
 class Connection:
@@ -42,6 +46,10 @@ class Connection:
         self._house, self._limits, self._guest = house, house.limits, guest
         self._reader, self._writer = reader, writer
         self._inbox = b""
+        # A head may announce a large body; whether it may bring it, the door says.
+        self._head_limits = replace(
+            house.limits, body_bytes=max(house.limits.body_bytes, house.limits.large_body_bytes, house.limits.sunk_body_bytes)
+        )
 
     async def serve(self) -> None:
         """Answer requests until the client or a limit ends the connection."""
@@ -49,16 +57,17 @@ class Connection:
         try:
             while (head_bytes := await self._read_head()) is not None:
                 is_api = b" /api/" in head_bytes.split(b"\r\n", 1)[0]
-                head = parse_head(head_bytes, self._limits)
+                head = parse_head(head_bytes, self._head_limits)
                 host = head.host
                 self._check_host(head)
-                body = await self._read_body(head)
-                if not await self._exchange(head, body) or head.wants_close:
+                async with self._house.door.opened(head, self._guest.address) as leave:
+                    can_go_on = await self._serve_one(head, leave)
+                if not can_go_on or head.wants_close:
                     return
         except HeadError as error:
-            await self._refuse(error.status, str(error), host, is_api=is_api)
+            await self._refuse(error, host, is_api=is_api)
         except TimeoutError:
-            await self._refuse(408, "the request took too long", host, is_api=is_api)
+            await self._refuse(HeadError(408, "the request took too long"), host, is_api=is_api)
 
     async def _read_head(self) -> bytes | None:
         """Return the next head, or None where the client ended the connection or had nothing more to say."""
@@ -90,8 +99,7 @@ class Connection:
             raise HeadError(421, "this appliance does not go by that name; use its own name or address")
 
     async def _read_body(self, head: RequestHead) -> bytes:
-        if head.expects_continue and head.body_bytes and not self._inbox:
-            await self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await self._let_send(head)
         async with asyncio.timeout(self._limits.body_s):
             while len(self._inbox) < head.body_bytes:
                 more = await self._reader.read(_PIECE)
@@ -101,7 +109,63 @@ class Connection:
         body, self._inbox = self._inbox[: head.body_bytes], self._inbox[head.body_bytes :]
         return body
 
-    async def _exchange(self, head: RequestHead, body: bytes) -> bool:
+    async def _read_large(self, head: RequestHead, leave: Leave) -> bytes | bytearray:
+        """Read a body that the door has let in, into memory that is taken once; its hash grows with it."""
+        await self._let_send(head)
+        body, taken, digest = bytearray(head.body_bytes), 0, hashlib.sha256()
+        async with asyncio.timeout(self._limits.large_body_s):
+            while taken < len(body):
+                if not self._inbox:
+                    async with asyncio.timeout(self._limits.stall_s):
+                        self._inbox = await self._reader.read(_PIECE)
+                    if not self._inbox:
+                        raise ConnectionResetError("the client left before its body was complete")
+                piece, self._inbox = self._inbox[: len(body) - taken], self._inbox[len(body) - taken :]
+                body[taken : taken + len(piece)] = piece
+                taken += len(piece)
+                digest.update(piece)
+        if leave.body_sha256 and digest.hexdigest() != leave.body_sha256:
+            raise HeadError(401, "the body is not the one that was signed", reason="signature")
+        return body
+
+    async def _serve_one(self, head: RequestHead, leave: Leave | None) -> bool:
+        """Read one body and hand it on; tell whether the connection can go on."""
+        if leave is None:
+            return await self._exchange(head.passed_on(), await self._read_body(head), head)
+        if leave.sink is None:
+            return await self._exchange(head.passed_on(), await self._read_large(head, leave), head)
+        sink, work = leave.sink(), self._house.door.work
+        try:
+            await self._sink_body(head, sink)
+            token, told = await work(sink.finish)
+            return await self._exchange(head.passed_on_for(token, len(told)), told, head)
+        except InputError as error:
+            raise error if isinstance(error, HeadError) else HeadError(400, str(error)) from error
+        except StoreError as error:
+            raise HeadError(507, "there is no room for this file here") from error
+        finally:
+            await asyncio.shield(work(sink.discard))
+
+    async def _sink_body(self, head: RequestHead, sink: Sink) -> None:
+        """Pass a body on to its sink while it comes; writing happens in another thread, the loop goes on."""
+        await self._let_send(head)
+        taken = 0
+        async with asyncio.timeout(self._limits.sunk_body_s):
+            while taken < head.body_bytes:
+                if not self._inbox:
+                    async with asyncio.timeout(self._limits.stall_s):
+                        self._inbox = await self._reader.read(_PIECE)
+                    if not self._inbox:
+                        raise ConnectionResetError("the client left before its body was complete")
+                piece, self._inbox = self._inbox[: head.body_bytes - taken], self._inbox[head.body_bytes - taken :]
+                taken += len(piece)
+                await self._house.door.work(sink.feed, piece)
+
+    async def _let_send(self, head: RequestHead) -> None:
+        if head.expects_continue and head.body_bytes and not self._inbox:
+            await self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def _exchange(self, head_bytes: bytes, body: bytes | bytearray, head: RequestHead) -> bool:
         """Hand one request on and pass its answer back; tell whether the connection can go on."""
         try:
             async with self._house.crowd.answering(self._guest):
@@ -110,13 +174,17 @@ class Connection:
                     ours.setblocking(False)
                     theirs.setblocking(False)
                     self._house.hand_over(theirs, (self._guest.address, self._guest.port))
-                    return await self._answer(ours, head, body)
+                    return await self._answer(ours, head_bytes, body, head)
         except TimeoutError as error:
             raise HeadError(503, "the appliance is busy; try again in a moment") from error
 
-    async def _answer(self, ours: socket.socket, head: RequestHead, body: bytes) -> bool:
+    async def _answer(self, ours: socket.socket, head_bytes: bytes, body: bytes | bytearray, head: RequestHead) -> bool:
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(ours, head.passed_on() + body)
+        if isinstance(body, bytes):
+            await loop.sock_sendall(ours, head_bytes + body)
+        else:  # a large one is not copied for its head
+            await loop.sock_sendall(ours, head_bytes)
+            await loop.sock_sendall(ours, body)
         async with asyncio.timeout(self._limits.answer_s):
             buffer = b""
             while (end := buffer.find(END)) < 0:
@@ -151,9 +219,13 @@ class Connection:
         except TimeoutError as error:
             raise ConnectionAbortedError("the client reads too slowly") from error
 
-    async def _refuse(self, status: int, message: str, host: str, *, is_api: bool) -> None:
-        log.info("request refused: %s, %s", status, message)
-        await self._write(refusal(status, message, is_api=is_api, hsts=self._house.hsts(host)))
+    async def _refuse(self, error: HeadError, host: str, *, is_api: bool) -> None:
+        log.info("request refused: %s, %s", error.status, error)
+        hsts = self._house.hsts(host)
+        words = refusal(
+            error.status, str(error), is_api=is_api, hsts=hsts, retry_after_s=error.retry_after_s, reason=error.reason
+        )
+        await self._write(words)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.linger_s
         try:

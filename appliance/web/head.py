@@ -11,6 +11,8 @@ from appliance.domain.errors import InputError
 from appliance.web.limits import Limits
 
 END = b"\r\n\r\n"
+SUNK = "x-nightjar-sunk"
+"""The front's word to the application that a body lies in a sink, and under which token; from a client it is dropped."""
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-\"$-~]{0,4095}) HTTP/1\.([01])\Z")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}\Z")
@@ -39,9 +41,9 @@ _OF_THIS_HOP = frozenset(  # "te" to "forwarded" among them
 class HeadError(InputError):
     """A request is refused at its head; `status` is the answer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after_s: int | None = None, reason: str = "") -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.retry_after_s, self.reason = status, retry_after_s, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,23 @@ class RequestHead:
     expects_continue: bool
     wants_close: bool
 
+    def header(self, name: str) -> str:
+        """Return a header's value, the last where it came more than once, empty where it did not come."""
+        return next((value for known, value in reversed(self.headers) if known == name), "")
+
     def passed_on(self) -> bytes:
         """Return the head for the application server: one request, then close; what belongs to this hop is left out."""
+        return self._passed_on(self.headers)
+
+    def passed_on_for(self, token: str, body_bytes: int) -> bytes:
+        """Return the head where the body has gone to a sink: it says under which token, and how much of it comes along."""
+        others = tuple((name, value) for name, value in self.headers if name != "content-length")
+        return self._passed_on((*others, ("content-length", str(body_bytes))), f"{SUNK}: {token}")
+
+    def _passed_on(self, headers: tuple[tuple[str, str], ...], *ours: str) -> bytes:
         lines = [f"{self.method} {self.target} HTTP/1.{int(self.is_http_11)}"]
-        lines += [f"{name}: {value}" for name, value in self.headers if _is_passed_on(name)]
-        lines += ["connection: close", "", ""]
+        lines += [f"{name}: {value}" for name, value in headers if _is_passed_on(name)]
+        lines += [*ours, "connection: close", "", ""]
         return "\r\n".join(lines).encode("latin-1")
 
 
@@ -109,7 +123,7 @@ def split_host(text: str) -> tuple[str, int | None] | None:
 
 
 def _is_passed_on(name: str) -> bool:
-    return name not in _OF_THIS_HOP and "_" not in name and not name.startswith("x-forwarded")
+    return name not in _OF_THIS_HOP and "_" not in name and name != SUNK and not name.startswith("x-forwarded")
 
 
 def _request_line(line: bytes) -> tuple[str, str, bool]:

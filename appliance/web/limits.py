@@ -18,6 +18,23 @@ class Limits:
     head_s: float = 10.0
     """From the first byte of a head to its last: a slow-loris gets this long, whatever it sends."""
     body_s: float = 20.0
+    large_body_bytes: int = 8 << 20
+    """What the door may let in where the head has proved the right to it: one chunk of something that is larger."""
+    large_bodies: int = 2
+    """So many of them in memory at once. A body is there three times for a moment (read here, passed on, handed to the
+    page), so this is 48 MiB on a machine that may have 512."""
+    large_body_s: float = 90.0
+    """For all of a large body: less than a megabit a second is for smaller chunks."""
+    stall_s: float = 10.0
+    """A large body of which nothing more comes for so long gives its place to another."""
+    sunk_bodies: int = 4
+    """Bodies on their way into files at once; they cost no memory but file descriptors and the disk's patience."""
+    sunk_wait_s: float = 30.0
+    """How long such a body waits for its place: its senders try once, and give up after a minute."""
+    sunk_body_bytes: int = (1 << 30) + (128 << 10)
+    """A film of a night, with the form around it."""
+    sunk_body_s: float = 1500.0
+    """Longer than that its signature is not good."""
     answer_s: float = 60.0
     """Until the first byte of an answer; nothing in the panel takes a tenth of it."""
     progress_s: float = 30.0

@@ -37,6 +37,9 @@ NOTICES: Mapping[str, str] = {
     "target-clear": "The queue is empty.",
     "target-trust": "It is trusted from now on, and the test runs again.",
     "target-remove": "The target is gone, with its queue and its credentials.",
+    "peer-limits": "The limits are changed.",
+    "peer-revoked": "It is shut out. What came from it is kept.",
+    "peer-removed": "It is shut out, and what came from it is gone.",
     "certificate-imported": "The certificate is served from now on, for its own names.",
     "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",
 }

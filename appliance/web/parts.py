@@ -17,8 +17,10 @@ from appliance.store.credentials import CredentialStore
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
 from appliance.store.jobs import JobStore
+from appliance.store.peers import PeerStore
 from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
+from appliance.store.received import ReceivedStore
 from appliance.store.revisions import SettingsStore
 from appliance.store.sessions import SessionStore
 from appliance.store.sticks import StickStore
@@ -28,8 +30,11 @@ from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
+from appliance.web.peergate import PeerGate
 from appliance.web.people import People
 from appliance.web.ports import Couriers, HostName, Network, TimeAndDate, Updates
+from appliance.web.receiving import Receiver
+from appliance.web.v1gate import V1Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ class WebParts:
     queue: UploadQueue
     couriers: Couriers
     credentials: CredentialStore
+    peers: PeerStore
+    peer_gate: PeerGate
+    received: ReceivedStore
+    receiver: Receiver
+    v1_gate: V1Gate
     vault: Callable[[], Vault]
     """The vault of now."""
     listen: Listen

@@ -15,7 +15,7 @@ from appliance.domain.errors import (
     ThrottledError,
 )
 from appliance.domain.errors import Problem as FieldProblem
-from appliance.web.answers import BusyError, NotFoundError
+from appliance.web.answers import BusyError, NotFoundError, TurnedAwayError
 from appliance.web.words import sentence
 
 
@@ -27,6 +27,8 @@ class Problem:
     detail: str
     retry_after_s: int | None = None
     fields: tuple[FieldProblem, ...] = ()
+    reason: str = ""
+    """One word for programs, where they act differently upon one status."""
 
     @property
     def title(self) -> str:
@@ -36,6 +38,8 @@ class Problem:
     def document(self) -> dict[str, object]:
         """Return the problem as the API tells it."""
         document: dict[str, object] = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
+        if self.reason:
+            document["reason"] = self.reason
         if self.fields:
             document["errors"] = [{"path": field.path, "message": field.message} for field in self.fields]
         return document
@@ -44,10 +48,8 @@ class Problem:
 def problem_of(error: NightjarError) -> Problem:
     """Return how an error of ours is told."""
     match error:
-        case NotFoundError():
-            return Problem(404, str(error))
-        case BusyError():
-            return Problem(503, str(error), retry_after_s=error.retry_after_s)
+        case NotFoundError() | BusyError() | TurnedAwayError():
+            return _problem_of_answer(error)
         case SettingsError():
             return Problem(422, "Some settings cannot be used.", fields=error.problems)
         case InputError():
@@ -65,3 +67,13 @@ def problem_of(error: NightjarError) -> Problem:
             return Problem(500, "The data folder cannot be read or written. The system page says more.")
         case _:
             return Problem(500, "Something went wrong here. The log says what; the rest goes on.")
+
+
+def _problem_of_answer(error: NotFoundError | BusyError | TurnedAwayError) -> Problem:
+    match error:
+        case NotFoundError():
+            return Problem(404, str(error))
+        case BusyError():
+            return Problem(503, str(error), retry_after_s=error.retry_after_s)
+        case TurnedAwayError():
+            return Problem(error.status, str(error), reason=error.reason)

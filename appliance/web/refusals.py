@@ -9,12 +9,15 @@ from appliance.web.headers import EVERYWHERE, PRIVATE
 _HEADERS = (*(f"{name}: {value}" for name, value in EVERYWHERE), f"Cache-Control: {PRIVATE}", "Connection: close")
 
 
-def refusal(status: int, message: str, *, is_api: bool = False, hsts: str = "") -> bytes:
+def refusal(
+    status: int, message: str, *, is_api: bool = False, hsts: str = "", retry_after_s: int | None = None, reason: str = ""
+) -> bytes:
     """Return a whole answer that refuses a request and ends the connection."""
     phrase = HTTPStatus(status).phrase
     if is_api:
         kind = "application/problem+json"
-        body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": message})
+        told = {"type": "about:blank", "title": phrase, "status": status, "detail": message}
+        body = json.dumps({**told, "reason": reason} if reason else told)
     else:
         kind = "text/html; charset=utf-8"
         body = (
@@ -23,6 +26,8 @@ def refusal(status: int, message: str, *, is_api: bool = False, hsts: str = "") 
         )
     content = body.encode()
     lines = [f"HTTP/1.1 {status} {phrase}", f"Content-Type: {kind}", f"Content-Length: {len(content)}", *_HEADERS]
+    if retry_after_s is not None:
+        lines.append(f"Retry-After: {retry_after_s}")
     if hsts:
         lines.append(f"Strict-Transport-Security: {hsts}")
     return "\r\n".join([*lines, "", ""]).encode() + content

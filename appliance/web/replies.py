@@ -7,6 +7,7 @@ from appliance.web.encode import to_json
 from appliance.web.guard import FORM_COOKIE, SESSION_COOKIE, Evidence
 from appliance.web.headers import EVERYWHERE, PRIVATE
 from appliance.web.media import Conditions, matches, part_of, send
+from appliance.web.peergate import SignedRequest
 
 
 def evidence() -> Evidence:
@@ -21,6 +22,17 @@ def evidence() -> Evidence:
         session_cookie=request.get_cookie(SESSION_COOKIE) or "",
         form_cookie=request.get_cookie(FORM_COOKIE) or "",
         csrf_header=environ.get("HTTP_X_CSRF_TOKEN", ""),
+    )
+
+
+def signed_request() -> SignedRequest:
+    """Return what the current request's head says of its signature."""
+    environ = bottle.request.environ
+    return SignedRequest(
+        environ.get("HTTP_AUTHORIZATION", ""),
+        environ["REQUEST_METHOD"],
+        environ["REQUEST_URI"],
+        environ.get("HTTP_NIGHTJAR_METADATA", ""),
     )
 
 

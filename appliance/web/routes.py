@@ -25,6 +25,8 @@ class Style(Enum):
     PAGE = auto()
     MEDIA = auto()
     API = auto()
+    V1 = auto()
+    """indi-allsky's own sync: its handler asks for that program's signature, and answers in its words."""
 
 
 @dataclass(frozen=True, slots=True)

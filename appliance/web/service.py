@@ -7,9 +7,11 @@ import time
 from appliance.domain.errors import NightjarError, StartError
 from appliance.supervisor.service import Beat
 from appliance.web.app import Panel
+from appliance.web.door import leave_by_path, no_leave
 from appliance.web.limits import Limits
 from appliance.web.parts import Listen, WebParts
 from appliance.web.tls import Front
+from appliance.web.v1gate import PREFIX
 from appliance.web.waitress_side import ApplicationServer
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ class WebService:
         """
         parts = self._parts
         parts.certificates.open()
+        parts.peer_gate.open()
+        parts.v1_gate.arrivals.open()
         self._beat()
         secure = listening(parts.listen)
         self.port = int(secure[0].getsockname()[1])
@@ -53,6 +57,9 @@ class WebService:
             self._server.hand_over,
             parts.certificates.is_ours,
             hsts=parts.certificates.hsts,
+            ask_leave=leave_by_path(
+                {"/api/v1/sync/": parts.peer_gate.ask_leave, PREFIX: parts.v1_gate.leave}, no_leave(self._limits)
+            ),
             limits=self._limits,
         )
         self._front.start(secure, [plain.dup() for plain in parts.listen.plain_sockets])

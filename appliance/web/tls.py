@@ -16,6 +16,7 @@ from typing import Any
 from appliance.domain.errors import NightjarError
 from appliance.web.connection import Connection, House
 from appliance.web.crowd import Crowd, Guest, plain_address
+from appliance.web.door import AskLeave, Door, no_leave
 from appliance.web.limits import Limits
 from appliance.web.redirect import Redirector
 
@@ -45,6 +46,8 @@ class Front:
         Says whether a name is ours, given the address of ours that the connection came to.
     hsts : callable
         Returns the Strict-Transport-Security header for answers to a host.
+    ask_leave : callable or None
+        Says which requests may bring a large body; None: no request may.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class Front:
         is_ours: Callable[[str, str], bool],
         *,
         hsts: Callable[[str], str] = lambda _host: "",
+        ask_leave: AskLeave | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._context = context
         self._hand_over, self._is_ours, self._hsts, self._limits = hand_over, is_ours, hsts, limits
+        self._ask_leave = ask_leave or no_leave(limits)
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_log_loop_fault)
         self._stop = asyncio.Event()
@@ -112,7 +117,8 @@ class Front:
 
     async def _serve(self, secure: tuple[socket.socket, ...], plain: tuple[socket.socket, ...]) -> None:
         self._crowd = crowd = Crowd(self._limits)
-        house = House(self._limits, crowd, self._hand_over, self._is_ours, self._hsts)
+        door = Door(self._limits, self._ask_leave)
+        house = House(self._limits, crowd, self._hand_over, self._is_ours, self._hsts, door)
         redirector = Redirector(self._is_ours, self._limits)
 
         async def serve_secure(guest: Guest, client: socket.socket) -> None:
@@ -129,6 +135,7 @@ class Front:
             task.cancel()
         if connections:
             await asyncio.wait(connections, timeout=_STOP_S)
+        door.close()
 
     async def _accept(self, crowd: Crowd, listener: socket.socket, serve: Serve) -> None:
         listener.setblocking(False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from appliance.domain.access import Access, Role, Scope, Session
 from appliance.domain.errors import InputError, RefusedError
+from appliance.domain.peer import Peer
 from appliance.settings.schema import Settings
 from appliance.store.tokens import ApiToken
 from appliance.web.downloads import Downloads
@@ -22,6 +23,8 @@ class Visitor:
     token: ApiToken | None = None
     everybody: Access = Access.ANYONE
     """What is open to people without a login."""
+    peer: Peer | None = None
+    """Another appliance, whose signed request this is; it has no level."""
 
     @property
     def level(self) -> Access:
@@ -71,6 +74,12 @@ class Visit:
     agent: str
     csrf_token: str
     """What forms on this visit's page carry."""
+    metadata: str = ""
+    """What a signed request tells beside its body."""
+    authorization: str = ""
+    content_type: str = ""
+    sunk: str = ""
+    """The token of what the front has put into a sink in the body's place; see `door.py`."""
 
     @property
     def settings(self) -> Settings:

@@ -21,6 +21,8 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 HIGH_WATER = 512 * 1024
 """So many bytes of an answer wait in memory for a slow reader."""
+LARGEST_BODY = (8 << 20) + (128 << 10)
+"""More than the front lets through, so that it is the front that refuses, in words."""
 _TEN_YEARS_S = 315_360_000
 
 
@@ -49,7 +51,9 @@ class ApplicationServer:
             outbuf_high_watermark=HIGH_WATER,
             outbuf_overflow=4 * HIGH_WATER,
             max_request_header_size=64 * 1024,
-            max_request_body_size=128 * 1024,
+            # What is large has been let in by the front's door, a few at a time: it stays in memory until it is handled.
+            max_request_body_size=LARGEST_BODY,
+            inbuf_overflow=LARGEST_BODY,
             clear_untrusted_proxy_headers=True,
         )
         self._thread = threading.Thread(target=self._server.run, name="web-waitress", daemon=True)

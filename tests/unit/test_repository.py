@@ -212,6 +212,7 @@ def test_locks_are_where_threads_meet_and_nowhere_else() -> None:
         "security/passwords.py",  # one Argon2 at a time
         "web/downloads.py",  # places of waitress's threads
         "web/crowd.py",  # between the TLS loop and waitress's threads
+        "web/door.py",  # places of bodies, within the TLS loop
     }
 
 

@@ -1,5 +1,31 @@
 """The API; importing this package fills the table of routes with it."""
 
-from appliance.web.api import commands, document, frames, health, latest, machine, sensors, settings, system, usb
+from appliance.web.api import (
+    commands,
+    document,
+    frames,
+    health,
+    indiallsky,
+    latest,
+    machine,
+    sensors,
+    settings,
+    sync,
+    system,
+    usb,
+)
 
-__all__ = ["commands", "document", "frames", "health", "latest", "machine", "sensors", "settings", "system", "usb"]
+__all__ = [
+    "commands",
+    "document",
+    "frames",
+    "health",
+    "indiallsky",
+    "latest",
+    "machine",
+    "sensors",
+    "settings",
+    "sync",
+    "system",
+    "usb",
+]

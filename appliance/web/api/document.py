@@ -7,6 +7,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from appliance.domain.access import Access, Scope
+from appliance.domain.peer import LONGEST_METADATA, ThingKind
+from appliance.security.signing import SCHEME
 from appliance.web.answers import Answer, Json
 from appliance.web.routes import Route, Style, route, table
 from appliance.web.visit import Visit
@@ -19,7 +21,12 @@ _PLAIN: dict[object, dict[str, Any]] = {
     bool: {"type": "boolean"},
     datetime: {"type": "string", "format": "date-time"},
 }
-_IN_PATH: dict[str, dict[str, Any]] = {"number": {"type": "integer", "minimum": 1, "maximum": 10**18}}
+_IN_PATH: dict[str, dict[str, Any]] = {
+    "number": {"type": "integer", "minimum": 1, "maximum": 10**18},
+    "kind": {"type": "string", "enum": [kind.value for kind in ThingKind]},
+    "night": {"type": "string", "format": "date"},
+    "name": {"type": "string", "description": "A frame's number; keogram, startrail, night or day for all else."},
+}
 """What may stand in a path, by the name that the route gives it."""
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -40,12 +47,28 @@ _PROBLEM: dict[str, Any] = {
         },
     },
 }
+_METADATA: dict[str, Any] = {
+    "name": "Nightjar-Metadata",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": LONGEST_METADATA},
+    "description": "What is told of a thing beside its bytes, one line of JSON in ASCII: size, sha256 (needed), of a frame too "
+    "started_at, duration_s, gain, mean_adu, saturated_fraction (needed), kind, binning, offset_adu, stars, sky_mag_arcsec2, "
+    "sensor_temperature_c. With /api/v1/sync: how the sender calls itself.",
+}
 _WHO = {
     Access.ANYONE: "Anybody.",
     Access.VIEWER: "Staff and Admin; everybody while pictures are public.",
     Access.STAFF: "Staff and Admin.",
     Access.ADMIN: "Admin.",
+    Access.PEER: "Other appliances that an admin has made peers; every request is signed.",
 }
+_SIGNATURE = (
+    "NIGHTJAR1 key=KEY, time=UNIX TIME, nonce=32 HEX, body=SHA-256 OF THE BODY, metadata=SHA-256 OF THE HEADER "
+    "Nightjar-Metadata, signature=HMAC-SHA-256. Signed are these lines, joined by line feeds: NIGHTJAR1, method, path?query, "
+    "time, nonce, body, metadata. KEY is the first 16 hexadecimal digits of the HMAC-SHA-256 of the text "
+    "'NIGHTJAR1 name of this key' under the key. A request is good for 300 s, and once. No cookie may come with it."
+)
 
 
 @route("GET", "/api/v1/openapi.json", access=Access.ANYONE, style=Style.API, answer={"type": "object"})
@@ -75,6 +98,7 @@ def make_document(routes: tuple[Route, ...], version: str) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "securitySchemes": {
+                "signature": {"type": "http", "scheme": SCHEME, "description": _SIGNATURE},
                 "token": {"type": "http", "scheme": "bearer", "description": "An API token, made in the panel."},
                 "session": {
                     "type": "apiKey",
@@ -109,7 +133,12 @@ def _operation(entry: Route, schemas: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
-    if entry.access is not Access.ANYONE:
+    if entry.access is Access.PEER:
+        operation["security"] = [{"signature": []}]
+        operation["parameters"].append(_METADATA)
+        if entry.method == "PUT":
+            operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+    elif entry.access is not Access.ANYONE:
         operation["security"] = [{"session": []}, *([{"token": []}] if entry.scope else [])]
         if entry.access is Access.VIEWER:
             operation["security"].append({})

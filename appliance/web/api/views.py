@@ -304,3 +304,27 @@ def measurement_view(frame: StoredFrame) -> MeasurementView:
         frame.id, frame.started_at, frame.exposure.duration_s, frame.exposure.gain, measured.mean_adu,
         measured.saturated_fraction, measured.stars, measured.sky_mag_arcsec2, frame.sensor_temperature_c,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverView:
+    """Who receives what other appliances send."""
+
+    site: str
+    version: str
+    name: str
+    """How the sender is called here."""
+    chunk_bytes: int
+    """The largest body of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalView:
+    """How far a thing has come."""
+
+    state: str
+    """stored or arriving."""
+    have: int
+    """Bytes that are here: where to go on."""
+    is_new: bool
+    """Whether this request has stored it; a repeat stores nothing."""

@@ -12,6 +12,8 @@ from appliance.web.pages import (
     machine,
     me,
     nightzip,
+    observatory,
+    peers,
     public,
     publicfeeds,
     sensors,
@@ -20,6 +22,7 @@ from appliance.web.pages import (
     targets,
     tokens,
     usb,
+    v1peers,
 )
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "machine",
     "me",
     "nightzip",
+    "observatory",
+    "peers",
     "public",
     "publicfeeds",
     "sensors",
@@ -42,4 +47,5 @@ __all__ = [
     "targets",
     "tokens",
     "usb",
+    "v1peers",
 ]

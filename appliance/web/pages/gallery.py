@@ -32,6 +32,7 @@ def nights(visit: Visit) -> Answer:
         "total_bytes": sum(summary.bytes for summary in everything),
         "total_frames": sum(summary.frames for summary in everything),
         "count": len(everything),
+        "has_peers": bool(visit.parts.peers.all()),
         "zone": _zone(visit),
         "active": "nights",
     }

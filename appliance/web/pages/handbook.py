@@ -17,6 +17,8 @@ ORDER = (
     "public",
     "usb",
     "targets",
+    "observatory",
+    "indi-allsky",
     "notices",
     "settings",
     "system",

@@ -34,8 +34,10 @@ BY_ITSELF = "stick.export"
 """What the export writes down by itself, beside the order."""
 
 ELSEWHERE = {
+    "PUT /indi-allsky/sync/v1/<kind>": "brings pictures of another program: tests/integration/web/test_indiallsky.py",
     "POST /settings/review": "shows what would change and saves nothing",
     "POST /claim": "comes before all others and is the first entry",
+    "PUT /api/v1/sync/<kind>/<night>/<name>": "takes what a peer sends, which is counted with the peer",
     "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",
 }
 
@@ -91,6 +93,14 @@ class Acts:
     def target(self) -> str:
         """Return the id of the one target."""
         return str(self.admin.get("/api/v1/settings").json()["targets"][0]["id"])
+
+    def peer(self) -> str:
+        """Return the id of the one peer."""
+        return str(re.findall(r'data-peer="([a-z0-9]{8})"', self.admin.get("/peers").body.decode())[0])
+
+    def v1_peer(self) -> str:
+        """Return the id of the one indi-allsky that may send."""
+        return str(re.findall(r'data-peer="([a-z0-9]{8})"', self.admin.get("/peers/indi-allsky").body.decode())[0])
 
     def import_own(self) -> int:
         chain, key = own_certificate()
@@ -151,6 +161,12 @@ ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
     "POST /api/v1/machine/restart": ("restart ordered", lambda a: a.api("POST", "/api/v1/machine/restart")),
     "POST /api/v1/machine/off": ("switching off ordered", lambda a: a.api("POST", "/api/v1/machine/off")),
     "POST /tokens/create": ("token created", lambda a: a.post("/tokens/create", name="one", scope="read", days="7")),
+    "POST /peers/create": ("peer added", lambda a: a.post("/peers/create", name="Hilltop", keep_days="30", most_mib="500")),
+    "POST /peers/<peer>/limits": (
+        "peer's limits changed", lambda a: a.post(f"/peers/{a.peer()}/limits", keep_days="3", most_mib="500")
+    ),
+    "POST /peers/<peer>/rotate": ("peer's key rotated", lambda a: a.post(f"/peers/{a.peer()}/rotate", at_once="on")),
+    "POST /peers/<peer>/revoke": ("peer revoked", lambda a: a.post(f"/peers/{a.peer()}/revoke", pictures="remove")),
     "POST /targets/save": ("target added", lambda a: a.post("/targets/save", **TARGET)),
     "POST /targets/<target>/pause": ("target paused", lambda a: a.post(f"/targets/{a.target()}/pause")),
     "POST /targets/<target>/resume": ("target resumed", lambda a: a.post(f"/targets/{a.target()}/resume")),
@@ -158,6 +174,15 @@ ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
     "POST /targets/<target>/clear": ("target's queue cleared", lambda a: a.post(f"/targets/{a.target()}/clear")),
     "POST /targets/<target>/test": ("target tested", lambda a: a.post(f"/targets/{a.target()}/test")),
     "POST /targets/<target>/remove": ("target removed", lambda a: a.post(f"/targets/{a.target()}/remove")),
+    "POST /peers/indi-allsky/make": (
+        "indi-allsky peer added",
+        lambda a: a.post(
+            "/peers/indi-allsky/make", name="Garden", user="attic", network="192.168.1.20", keep_days="7", most_mib="500"
+        ),
+    ),
+    "POST /peers/indi-allsky/<peer>/key": (
+        "indi-allsky peer's key changed", lambda a: a.post(f"/peers/indi-allsky/{a.v1_peer()}/key")
+    ),
     "POST /tokens/<number>/revoke": ("token revoked", lambda a: a.post(f"/tokens/{a.token_number()}/revoke")),
     "POST /me/totp": ("second factor turned on", lambda a: a.totp_on()),
     "POST /me/totp/clear": ("second factor turned off", lambda a: a.post("/me/totp/clear", password=PASSWORD)),

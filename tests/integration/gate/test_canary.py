@@ -128,7 +128,14 @@ def found_in(data: bytes, planted: Planted) -> list[str]:
 def crawl(person: Person) -> dict[str, Answer]:
     """Ask for every GET of the table of routes, and for every address of ours that a page names."""
     assert len(table()) > 40
-    names = {"<number>": "1", "<name>": "live", "<night>": "2026-01-31", "<target>": "canary01"}
+    names = {
+        "<number>": "1",
+        "<name>": "live",
+        "<night>": "2026-01-31",
+        "<target>": "canary01",
+        "<peer>": "hilltop1",
+        "<kind>": "frame",
+    }
     todo = [re.sub("<[a-z]+>", lambda match: names[match[0]], entry.path) for entry in table() if entry.method == "GET"]
     answers: dict[str, Answer] = {}
     while todo:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,10 @@ class RunningPanel:
         return {"cookie": f"__Host-nightjar={token}", "x_csrf_token": session.csrf_token}
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningPanel]:
-    """Return an unclaimed panel that runs."""
-    with make_world(tmp_path / "data", Listen(port=0)) as world:
+@contextmanager
+def running_panel(folder: Path) -> Iterator[RunningPanel]:
+    """Run an unclaimed panel on a data folder until the end of the block."""
+    with make_world(folder, Listen(port=0)) as world:
         service = WebService(world.parts)
         service.open()
         stop = threading.Event()
@@ -60,3 +61,10 @@ def running(tmp_path: Path) -> Iterator[RunningPanel]:
         thread.join()
         service.close()
         assert not faults
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[RunningPanel]:
+    """Return an unclaimed panel that runs."""
+    with running_panel(tmp_path / "data") as panel:
+        yield panel

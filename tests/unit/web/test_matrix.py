@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 
 from appliance.domain.access import Access, Scope
+from appliance.domain.peer import PeerLimits
 from appliance.security.tokens import hash_token, new_token
 from appliance.web.app import Panel
 from appliance.web.routes import Route, Style, route, table
@@ -47,6 +48,9 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /api/v1/sensors/readings": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/settings": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "PUT /api/v1/settings": (401, 401, 403, 400, 400, 403, 400, 403, 403),
+    "GET /api/v1/sync": (401, 401, 401, 401, 401, 401, 401, 401, 401),
+    "GET /api/v1/sync/<kind>/<night>/<name>": (401, 401, 401, 401, 401, 401, 401, 401, 401),
+    "PUT /api/v1/sync/<kind>/<night>/<name>": (401, 401, 401, 401, 401, 401, 401, 401, 401),
     "GET /api/v1/system": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/usb": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "POST /api/v1/usb/export": (401, 401, 403, 403, 400, 403, 400, 403, 403),
@@ -66,6 +70,7 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /help": (200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /help/<name>": (200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /latest-small.jpg": (401, 200, 200, 200, 200, 200, 200, 200, 200),
+    "PUT /indi-allsky/sync/v1/<kind>": (404, 404, 404, 404, 404, 401, 401, 401, 401),
     "GET /latest.jpg": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /login": (200, 200, 200, 200, 200, 303, 303, 303, 303),
     "POST /login": (403, 403, 403, 403, 403, 403, 403, 403, 403),
@@ -92,10 +97,25 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /media/frames/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /media/nights/<night>/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /media/thumbs/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /media/peers/<name>": (401, 404, 404, 404, 404, 404, 404, 404, 404),
+    "GET /media/peers/thumbs/<name>": (401, 404, 404, 404, 404, 404, 404, 404, 404),
     "GET /nights": (303, 200, 403, 403, 403, 200, 200, 200, 200),
     "GET /nights/<night>": (303, 200, 403, 403, 403, 200, 200, 200, 200),
     "GET /nights/<night>/night.zip": (401, 401, 200, 200, 200, 200, 200, 200, 200),
     "GET /nights/<night>/charts/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /observatory": (303, 200, 403, 403, 403, 200, 200, 200, 200),
+    "GET /observatory/<peer>": (303, 200, 403, 403, 403, 200, 200, 200, 200),
+    "GET /observatory/<peer>/<night>": (303, 404, 403, 403, 403, 404, 404, 404, 404),
+    "GET /observatory/<peer>/<night>/<number>": (303, 404, 403, 403, 403, 404, 404, 404, 404),
+    "GET /peers": (303, 303, 403, 403, 403, 200, 200, 200, 200),
+    "GET /peers/<peer>": (303, 303, 403, 403, 403, 403, 200, 200, 200),
+    "POST /peers/<peer>/limits": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "POST /peers/<peer>/revoke": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "POST /peers/<peer>/rotate": (401, 401, 403, 403, 403, 403, 200, 403, 403),
+    "POST /peers/create": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "GET /peers/indi-allsky": (303, 303, 403, 403, 403, 403, 200, 200, 200),
+    "POST /peers/indi-allsky/<peer>/key": (401, 401, 403, 403, 403, 403, 404, 403, 403),
+    "POST /peers/indi-allsky/make": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "GET /public": (303, 200, 403, 403, 403, 200, 200, 200, 200),
     "GET /public/nights/<night>/<name>": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /sessions/<number>/revoke": (401, 401, 403, 403, 403, 400, 400, 403, 403),
@@ -148,6 +168,7 @@ class Cast:
         self.panel = Panel(world.parts)
         self.tries = count()
         self.tokens = {scope: world.api_token(scope) for scope in Scope}
+        self.peer = world.parts.peer_gate.make("Hilltop", PeerLimits())[0].id
 
     def caller(self, who: str) -> Caller:
         if who.startswith("anonymous"):
@@ -172,7 +193,7 @@ class Cast:
         target = self.target(entry)
         if entry.method == "GET":
             return caller.get(target, **headers).status
-        if entry.style is Style.API:
+        if entry.style in {Style.API, Style.V1}:
             headers = {"x_csrf_token": caller.csrf, **headers} if caller.csrf else headers
             return caller.call(entry.method, target, b"", headers, "application/json").status
         return caller.post(target, {"name": f"guest{number}"}, **headers).status
@@ -195,6 +216,8 @@ class Cast:
             .replace("<name>", name)
             .replace("<number>", number)
             .replace("<target>", "nothing1")
+            .replace("<kind>", "frame")
+            .replace("<peer>", self.peer)
         )
 
 
@@ -234,6 +257,7 @@ def test_before_the_claim_only_the_claim_page_its_files_and_the_health_answer(wo
     panel = Panel(world.parts)
     cast = Cast.__new__(Cast)
     cast.world = world
+    cast.peer = "hilltop1"
     found = {}
     for entry in table():
         caller = Caller(panel)

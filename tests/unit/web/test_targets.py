@@ -8,6 +8,7 @@ import pytest
 from appliance.domain.errors import UploadError
 from appliance.domain.fault import Fault, Words
 from appliance.domain.upload import Checked, Outgoing, UploadKind
+from appliance.settings.indiallskytarget import IndiAllSkyTarget
 from appliance.settings.noticetargets import WebhookTarget
 from appliance.settings.servicetargets import MqttTarget, S3Target
 from appliance.settings.targets import SftpTarget, WebTarget, credential_name
@@ -213,6 +214,28 @@ def test_a_target_without_tls_is_marked_unsafe(bench: Bench, kind: str, safe: st
     plain = bench.parts.settings.published.value.targets[-1]
     for page in ("/targets", f"/targets/{plain.id}"):
         assert "without encryption" in bench.admin.get(page).text
+
+
+def test_the_sync_of_indi_allsky_is_marked_weaker(bench: Bench) -> None:
+    new = bench.admin.get("/targets/new?kind=indi-allsky").text
+    assert "Weaker than the others" in new
+    assert "neither the picture itself" in new
+    address = {"target.address": "https://sky.example/indi-allsky", "target.user": "attic", "target.is_on": "on"}
+    form = {"kind": "indi-allsky", "id": "", "target.title": "Network", **address, "secret-key": "0123456789abcdef" * 4}
+    assert bench.admin.post("/targets/save", {**form, "target.user": "no blanks: no colons"}).status == 422
+    assert bench.admin.post("/targets/save", {**form, "target.address": "http://sky.example/indi-allsky"}).status == 422
+    assert bench.admin.post("/targets/save", form).status == 303
+    saved = bench.parts.settings.published.value.targets[-1]
+    assert isinstance(saved, IndiAllSkyTarget)
+    key = bench.safe.secret_of(saved, "key")
+    assert key is not None
+    assert key.reveal() == "0123456789abcdef" * 4
+    with pytest.raises(UploadError):
+        bench.safe.secret_of(saved.model_copy(update={"user": "other"}), "key")
+    for page in (bench.admin.get("/targets").text, bench.admin.get(f"/targets/{saved.id}").text):
+        assert "Weaker than the others" in page
+        assert "0123456789abcdef" not in page
+    assert "Weaker" not in bench.admin.get(f"/targets/{bench.target.id}").text
 
 
 def test_a_broker_is_saved_and_another_way_to_it_gets_no_password(bench: Bench) -> None:

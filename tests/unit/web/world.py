@@ -50,6 +50,7 @@ from appliance.web.certificates import CertificateKeeper, Machine
 from appliance.web.issuer import Issuer
 from appliance.web.login import Gate, GateStores
 from appliance.web.parts import Listen, WebParts
+from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
@@ -180,6 +181,8 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             frame_of=frames.of_name,
             sender=lambda: Sender("7Q2M9KD4", settings.published.value.site.name, "0.1.0"),
         )
+        senders = make_peer_parts(database, data, credentials, lambda: keeper.vault, clock, settings.published)
+        senders.gate.open()
         parts = WebParts(
             version="0.1.0",
             device_name="TESTTEST",
@@ -217,6 +220,11 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
                 settings=settings.published, queue=queue, path_of=data.path_of, supplies=supplies, board=board, clock=clock
             ),
             credentials=credentials,
+            peers=senders.peers,
+            peer_gate=senders.gate,
+            received=senders.received,
+            receiver=senders.receiver,
+            v1_gate=senders.v1_gate,
             vault=lambda: keeper.vault,
             listen=listen,
             used_memory_bytes=lambda: 123_456_789,
@@ -263,6 +271,7 @@ class Caller:
             "PATH_INFO": path,
             "SCRIPT_NAME": "",
             "QUERY_STRING": query,
+            "REQUEST_URI": target,
             "SERVER_NAME": "nightjar.local",
             "SERVER_PORT": "443",
             "SERVER_PROTOCOL": "HTTP/1.1",
