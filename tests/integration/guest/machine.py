@@ -45,13 +45,24 @@ def wait_for(condition: Callable[[], object], what: str, limit_s: float = PATIEN
 class Guest:
     """A small Debian with the program in it; root's hand in it is `agent.py`."""
 
-    def __init__(self, base: Base, folder: Path) -> None:
+    def __init__(self, base: Base, folder: Path, *, has_authority: bool = False) -> None:
+        """Prepare it.
+
+        Parameters
+        ----------
+        base : Base
+        folder : Path
+            For what belongs to this guest alone.
+        has_authority : bool
+            Whether it begins with a certificate authority; else its first start makes one, which takes an emulated processor
+            a minute and a half.
+        """
         self.folder = folder
         self.console, self.journal = folder / "console.txt", folder / "journal.txt"
         self.data = folder / "data.img"
         self._sticks = 0
         (folder / "initrd.img").write_bytes(initrd_with(base.initrd, pack(base.python)))
-        self.sky = make_data(self.data)
+        self.sky = make_data(self.data, has_authority=has_authority)
         self.port, self.plain_port, self.indi_port = _free_ports(3)
         self._command = self._make_command(base)
         self._lock = threading.Lock()
@@ -66,6 +77,7 @@ class Guest:
             "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
         )
         return [
+            "setpriv", "--pdeathsig", "KILL",  # it ends with the tests, also where they are killed
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-M", "q35,smm=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1280",
             "-kernel", str(base.kernel), "-initrd", str(self.folder / "initrd.img"), "-append", kernel,

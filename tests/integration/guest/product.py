@@ -18,13 +18,14 @@ AGENT_UNIT = """\
 Description=The test's hand in the guest
 DefaultDependencies=no
 After=systemd-tmpfiles-setup.service dbus.socket data.mount
-Before=nightjar.service
+Before=nightjar.service nightjar-ca.service
 Requires=dev-virtio\\x2dports-nightjar\\x2dtest.device
 After=dev-virtio\\x2dports-nightjar\\x2dtest.device
 
 [Service]
 # What was put there when the disk was made, by whatever number the user has got here.
 ExecStartPre=/usr/bin/chown -R nightjar:nightjar /data/nightjar
+ExecStartPre=-/usr/bin/chown -R nightjar-ca:nightjar-ca /data/nightjar-ca
 ExecStart=/usr/bin/python3 -I /usr/lib/nightjar-test/agent.py
 OOMScoreAdjust=-1000
 

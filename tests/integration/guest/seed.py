@@ -1,10 +1,16 @@
-"""The data partition that the guest begins with: a claimed panel and three nights."""
+"""The data partition that the guest begins with: a claimed panel and three nights, and perhaps a certificate authority."""
 
 import subprocess
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.security.names import names_for
+from appliance.security.tokens import device_id_of
+from appliance.store.files import DataFolder
+from appliance.web.issuer import Issuer
 from tests.integration.export.sky import NIGHTS, Sky
+from tests.integration.guest.product import MACHINE_ID
 from tests.unit.web.world import make_world
 
 PRODUCT_BYTES = dict.fromkeys(NIGHTS, 8_000_000) | {NIGHTS[-1]: 200_000}
@@ -12,7 +18,7 @@ PRODUCT_BYTES = dict.fromkeys(NIGHTS, 8_000_000) | {NIGHTS[-1]: 200_000}
 SIZE = "1G"
 
 
-def make_data(image: Path) -> Sky:
+def make_data(image: Path, *, has_authority: bool) -> Sky:
     """Write the image of the partition and return what is in its nights."""
     folder = image.parent / "seed"
     folder.mkdir()
@@ -22,6 +28,10 @@ def make_data(image: Path) -> Sky:
     sky = Sky(data, folder)
     for night, size in PRODUCT_BYTES.items():
         sky.add(night, 0, size)
+    if has_authority:
+        private = folder / "nightjar-ca"
+        private.mkdir(mode=0o700)
+        Issuer(DataFolder(private), device_id_of(MACHINE_ID.encode())).ensure(names_for("nightjar", ()), datetime.now(UTC))
     command = ["mkfs.ext4", "-q", "-E", "root_owner=0:0", "-d", str(folder), str(image), SIZE]
     subprocess.run(command, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, cwd=tempfile.gettempdir())
     return sky

@@ -56,7 +56,7 @@ def content(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """Return a guest that shares the work, since both wait more than they compute; the last test takes its life."""
-    with Guest(recipe.base(), tmp_path_factory.mktemp("second")) as made:
+    with Guest(recipe.base(), tmp_path_factory.mktemp("second"), has_authority=True) as made:
         yield made
 
 
