@@ -14,6 +14,7 @@ from appliance.web.limits import Limits
 from appliance.web.tls import Front
 from appliance.web.waitress_side import ApplicationServer
 from tests.integration.web.client import Client
+from tests.integration.web.crowding import crowding
 from tests.integration.web.material import self_signed
 
 BIG = 20_000_000
@@ -299,7 +300,7 @@ def read_slowly(readers: list[Client], stop: threading.Event) -> None:
 def test_200_live_views_and_8_slow_readers_do_not_delay_a_page(site: Site) -> None:
     views = [Client(site.port) for _ in range(200)]
     readers = [Client(site.port) for _ in range(8)]
-    stop = threading.Event()
+    stop, crowded = threading.Event(), crowding()
     threads = [threading.Thread(target=watch, args=(views[start::4], stop)) for start in range(4)]
     threads.append(threading.Thread(target=read_slowly, args=(readers, stop)))
     for thread in threads:
@@ -310,7 +311,8 @@ def test_200_live_views_and_8_slow_readers_do_not_delay_a_page(site: Site) -> No
         stop.set()
         for thread in threads:
             thread.join()
-    print(f"slowest page of 20: {slowest * 1000:.0f} ms")
-    assert slowest < 1.0
+    crowded = max(crowded, crowding())
+    print(f"slowest page of 20: {slowest * 1000:.0f} ms, on a machine {crowded:.1f} times slower than alone")
+    assert slowest < 1.0 * crowded
     for client in (*views, *readers):
         client.close()

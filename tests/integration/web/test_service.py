@@ -15,6 +15,7 @@ from appliance.web.parts import Listen
 from appliance.web.service import WebService, listening
 from tests.integration.web.client import Client
 from tests.integration.web.conftest import RunningPanel
+from tests.integration.web.crowding import crowding
 from tests.unit.web.world import ADMIN, fill, make_world
 
 BIG = 20_000_000
@@ -55,7 +56,7 @@ def test_200_live_views_and_8_slow_readers_of_a_20_mb_file_do_not_delay_a_page(r
     for client in slow:
         cookie = headers["cookie"]
         client.send(f"GET /media/frames/{large.id}.jpg HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookie}\r\n\r\n".encode())
-    stop = threading.Event()
+    stop, crowded = threading.Event(), crowding()
     threads = [threading.Thread(target=views, args=(live[start::4], headers, stop)) for start in range(4)]
     threads.append(threading.Thread(target=read_slowly, args=(slow, stop)))
     for thread in threads:
@@ -67,7 +68,7 @@ def test_200_live_views_and_8_slow_readers_of_a_20_mb_file_do_not_delay_a_page(r
         for thread in threads:
             thread.join()
     print(f"200 views, 8 slow readers: median {times[10] * 1000:.0f} ms, slowest of 20 pages {times[-1] * 1000:.0f} ms")
-    assert times[-1] < 1.0
+    assert times[-1] < 1.0 * max(crowded, crowding())
     for client in (*live, *slow):
         client.close()
 
@@ -119,7 +120,7 @@ def test_a_page_of_a_day_with_10000_frames_is_quick(running: RunningPanel) -> No
                 started_at=datetime.fromtimestamp(start + 8 * number, UTC),
             )
         ]  # fmt: skip
-    headers = running.login(ADMIN)
+    headers, crowded = running.login(ADMIN), crowding()
     times = sorted(timed(running, f"/nights/{night}", headers) for _ in range(20))
     deep = timed(running, f"/nights/{night}?before=600", headers)
     first_chart = timed(running, f"/nights/{night}/charts/mean.svg", headers)
@@ -128,9 +129,10 @@ def test_a_page_of_a_day_with_10000_frames_is_quick(running: RunningPanel) -> No
         f"10,000 frames: page p95 {times[18] * 1000:.0f} ms, deep page {deep * 1000:.0f} ms, "
         f"first chart {first_chart * 1000:.0f} ms, next chart {next_chart * 1000:.0f} ms"
     )
-    assert times[18] < 0.3
-    assert deep < 0.3
-    assert next_chart < 0.5
+    crowded = max(crowded, crowding())
+    assert times[18] < 0.3 * crowded
+    assert deep < 0.3 * crowded
+    assert next_chart < 0.5 * crowded
 
 
 def test_the_true_address_stands_in_the_audit_log(running: RunningPanel) -> None:
