@@ -72,7 +72,7 @@ class Caller:
     def ask(self, calls: Sequence[Call]) -> list[tuple[str, str]]:
         """Return for each call yes, no or error, and the answer or what was said."""
         given = [(call.service, call.path, call.interface, call.method, call.signature, call.body) for call in calls]
-        return [(outcome, said) for outcome, said in self.guest.python(ASK, given, timeout_s=300, via=self.socket)]
+        return [(outcome, said) for outcome, said in self.guest.python(ASK, given, timeout_s=600, via=self.socket)]
 
     def outcomes(self, calls: Sequence[Call]) -> dict[str, str]:
         """Return yes, no, or an error with its text, by call."""

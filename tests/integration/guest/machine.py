@@ -16,9 +16,9 @@ from tests.integration.guest.qmp import Monitor
 from tests.integration.guest.recipe import Base
 from tests.integration.guest.seed import make_data
 
-BOOT_S = 420.0
+BOOT_S = 900.0
 """It takes 40 s on an idle machine of two cores; others may want those, too."""
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
 PORTS = 15
 """Of the USB controller."""
 

@@ -50,14 +50,14 @@ BUS = """\
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><limit name="service_start_timeout">120000</limit></busconfig>
 """
-"""An emulated processor that is shared takes longer over a service than the 25 s after which the bus calls it missing.
-
-The same goes for the 90 s that systemd gives a device, and a service that says nothing else (`LIMITS`).
-"""
 LIMITS = """\
 [Manager]
 DefaultDeviceTimeoutSec=5min
 DefaultTimeoutStartSec=5min
+DefaultEnvironment=SYSTEMD_BUS_TIMEOUT=300
+"""
+"""An emulated processor that is shared needs longer than the 25 s after which the bus calls a service missing, the 90 s that
+systemd gives a device, and the 25 s in which systemd-timedated wants systemd to have read its units again.
 """
 JOURNAL = """\
 [Journal]

@@ -15,7 +15,7 @@ from tests.integration.guest.callers import (
 )
 from tests.integration.guest.machine import Guest
 
-pytestmark = [pytest.mark.needs(*recipe.COMMANDS), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.needs(*recipe.COMMANDS), pytest.mark.timeout(2400)]
 
 LOGIN = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 TIME = ("org.freedesktop.timedate1", "/org/freedesktop/timedate1", "org.freedesktop.timedate1")

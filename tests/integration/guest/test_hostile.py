@@ -13,7 +13,7 @@ from tests.integration.guest import recipe, sticks
 from tests.integration.guest.machine import Guest, wait_for
 from tests.integration.guest.product import MACHINE_ID
 
-pytestmark = [pytest.mark.needs(*recipe.COMMANDS, *sticks.COMMANDS), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.needs(*recipe.COMMANDS, *sticks.COMMANDS), pytest.mark.timeout(2400)]
 
 HOME = "nightjar/" + device_folder("nightjar", device_id_of(MACHINE_ID.encode()))
 OLDEST, NEWEST = f"{HOME}/{NIGHTS[0]}", f"{HOME}/{NIGHTS[-1]}"

@@ -9,7 +9,7 @@ from tests.integration.guest import recipe
 from tests.integration.guest.machine import Guest, wait_for
 from tests.integration.guest.panel import Panel
 
-pytestmark = [pytest.mark.needs(*recipe.COMMANDS), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.needs(*recipe.COMMANDS), pytest.mark.timeout(2400)]
 
 LISTENING = {("tcp", "0.0.0.0:7624", "indiserver"), ("tcp", "*:443", "python3"), ("tcp", "*:80", "python3")}
 GREETING = b"<getProperties version='1.7'/>\n"

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.guest import recipe, sticks
 from tests.integration.guest.machine import Guest, wait_for
 
-pytestmark = [pytest.mark.needs(*recipe.COMMANDS, *sticks.COMMANDS), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs(*recipe.COMMANDS, *sticks.COMMANDS), pytest.mark.timeout(2400)]
 
 NOTHING_IS_RUN = {"noexec", "nosuid", "nodev", "nosymfollow"}
 READ_IN_GUEST = """

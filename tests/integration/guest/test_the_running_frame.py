@@ -12,7 +12,7 @@ from tests.integration.guest import recipe, sticks
 from tests.integration.guest.machine import Guest, wait_for
 from tests.integration.guest.panel import Panel
 
-pytestmark = [pytest.mark.needs(*recipe.COMMANDS), pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.needs(*recipe.COMMANDS), pytest.mark.timeout(2400)]
 
 EXPOSURE_S = 10.0
 DROP_IN = "/run/systemd/system/nightjar.service.d/zz-camera.conf"
