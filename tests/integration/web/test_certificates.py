@@ -250,8 +250,8 @@ subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 keeper = CertificateKeeper(folder, clock, HealthBoard(clock), Issuer(folder, "7K3M9QXZ"))
 keeper.open()
 print(*keeper.names.addresses)
-for command in (["add", "10.9.8.7/32"], ["add", "fd00::77/128"], ["add", "203.0.113.9/32"], ["del", "10.9.8.7/32"]):
-    subprocess.run(["ip", "addr", command[0], command[1], "dev", "lo"], check=True)
+for command in ("add 10.9.8.7/32", "add fd00::77/128 nodad", "add 203.0.113.9/32", "del 10.9.8.7/32"):
+    subprocess.run(["ip", "addr", *command.split(), "dev", "lo"], check=True)
     clock.run(CHECK_EVERY_S)
     keeper.step()
     print(*keeper.names.addresses, *(f"not:{address}" for address in keeper.left_out))

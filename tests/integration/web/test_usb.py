@@ -27,7 +27,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 def says(browser: Chrome, words: str) -> None:
-    until(lambda: words in browser.find_element(By.TAG_NAME, "main").text, LONG_S)
+    # In one go: the page may put another part in the place of the one that was just found.
+    until(lambda: words in str(browser.execute_script("return document.querySelector('main')?.innerText")), LONG_S)
 
 
 def test_an_export_is_followed_from_plugging_in_to_safe_to_remove(running: RunningPanel, browser: Chrome) -> None:
