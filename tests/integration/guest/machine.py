@@ -77,7 +77,7 @@ class Guest:
             "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
         )
         return [
-            "nice", "-n", "10",  # the tests beside it have deadlines that are measured in true seconds
+            "nice", "-n", "5",  # the tests beside it have deadlines that are measured in true seconds
             "setpriv", "--pdeathsig", "KILL",  # it ends with the tests, also where they are killed
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-M", "q35,smm=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1280",
