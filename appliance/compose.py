@@ -4,6 +4,7 @@
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
     power  -> the machine's power, once the running frame is stored
+    screen -> what stands on the appliance's own screen and card: address, setup code
     export -> USB sticks, by a child process
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
@@ -30,7 +31,6 @@ from appliance.domain.clock import Clock, SystemClock
 from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
-from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.stick import Stick, StickCommand
@@ -40,10 +40,13 @@ from appliance.host.drives import Drives
 from appliance.host.hostname import HostName
 from appliance.host.network import Network
 from appliance.host.power import Power
+from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
+from appliance.housekeeping.damage import tell_damage
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
 from appliance.housekeeping.shutdown import ShutdownService
@@ -83,6 +86,7 @@ from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import WebParts
 from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
+from appliance.web.screen import PresenceParts, ScreenService
 from appliance.web.service import WebService
 from appliance.web.vaultkeeper import VaultKeeper
 
@@ -170,13 +174,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     clock, folder, database, board = around.clock, stored.folder, stored.database, stored.board
     settings = stored.settings.published
     true_clock = SystemClock()  # certificates, sessions and codes follow the machine's time, not an accelerated sky's
-    if stored.repairs:
-        board.raise_issue(
-            "store.repaired",
-            Severity.WARNING,
-            "The database was damaged and has been repaired",
-            f"{'; '.join(stored.repairs)}. Check the settings; a card that does this again should be replaced.",
-        )
+    tell_damage(board, stored.repairs, around.handed.partition())
+    OwnersFileKeeper(around.handed, stored.settings, folder, stored.audit, board).look()
 
     # what passes between threads
     frames: Mailbox[RawFrame] = Mailbox("raw frames", FRAMES_WAITING)
@@ -229,7 +228,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     # the machine
     bus = around.bus
-    drivers = around.drivers(settings.value, Units(bus).restart_indi)
+    units = Units(bus)
+    drivers = around.drivers(lambda: settings.value, units.restart_indi)
     machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
 
     def make_camera(now: Settings) -> Camera:
@@ -269,6 +269,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     host_name=HostName(bus),
                     network=Network(bus),
                     updates=Updates(bus),
+                    factory_reset=FactoryReset(units, around.shown),
                     readings=readings,
                     reading_store=reading_store,
                     sticks=sticks,
@@ -370,6 +371,10 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
             "Telling of what is wrong",
         ),
     ]
+
+    if around.shown is not None:
+        presence = PresenceParts(around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock)
+        workers.append(WorkerSpec("screen", lambda _: ScreenService(presence), "Showing address and setup code"))
 
     supervisor = Supervisor(
         workers,
