@@ -3,6 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
+    network -> the machine's connections, changed on trial, and its own access point
     power  -> the machine's power, once the running frame is stored
     export -> USB sticks, by a child process
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
@@ -32,10 +33,12 @@ from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
+from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.stick import Stick, StickCommand
 from appliance.export.service import ExportService
 from appliance.host.clock import TimeAndDate
+from appliance.host.connections import Connections
 from appliance.host.drives import Drives
 from appliance.host.hostname import HostName
 from appliance.host.network import Network
@@ -43,6 +46,7 @@ from appliance.host.power import Power
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
+from appliance.housekeeping.connecting import ConnectingService
 from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
@@ -186,6 +190,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     developed: Published[int] = Published(0)
     orders: Mailbox[PowerCommand] = Mailbox("power commands", COMMANDS_WAITING)
     power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+    network_orders: Mailbox[NetworkCommand] = Mailbox("network commands", COMMANDS_WAITING)
+    network_situation: Published[NetworkSituation] = Published(NetworkSituation())
     readings: Published[Reading | None] = Published(None)
     sticks: Published[tuple[Stick, ...]] = Published(())
     stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", COMMANDS_WAITING)
@@ -268,6 +274,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     time_and_date=TimeAndDate(bus),
                     host_name=HostName(bus),
                     network=Network(bus),
+                    network_commands=network_orders,
+                    network_situation=network_situation,
                     updates=Updates(bus),
                     readings=readings,
                     reading_store=reading_store,
@@ -345,6 +353,19 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
             "Switching off and restarting from the panel",
         ),
         WorkerSpec(
+            "network",
+            lambda beat: ConnectingService(
+                connections=Connections(bus),
+                commands=network_orders,
+                situation=network_situation,
+                point_name=f"Nightjar-{device_id[:4]}",
+                board=board,
+                clock=true_clock,
+                beat=beat,
+            ),
+            "Changing the network",
+        ),
+        WorkerSpec(
             "export",
             lambda beat: ExportService(
                 drives=Drives(bus),
@@ -373,7 +394,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     supervisor = Supervisor(
         workers,
-        lambda: (frames.health, commands.health, orders.health, stick_commands.health),
+        lambda: (frames.health, commands.health, orders.health, network_orders.health, stick_commands.health),
         board,
         Notifier(),
         memory_limit_bytes=_memory_limit(),
