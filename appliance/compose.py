@@ -3,6 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
+    network -> the machine's connections, changed on trial, and its own access point
     power  -> the machine's power, once the running frame is stored
     export -> USB sticks, by a child process
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
@@ -14,7 +15,6 @@ waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 """
 
 import logging
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -32,10 +32,12 @@ from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
+from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.stick import Stick, StickCommand
 from appliance.export.service import ExportService
 from appliance.host.clock import TimeAndDate
+from appliance.host.connections import Connections
 from appliance.host.drives import Drives
 from appliance.host.hostname import HostName
 from appliance.host.network import Network
@@ -43,6 +45,7 @@ from appliance.host.power import Power
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
+from appliance.housekeeping.connecting import ConnectingService
 from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
@@ -64,7 +67,7 @@ from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
 from appliance.store.revisions import SettingsStore
-from appliance.store.sessions import SessionLimits, SessionStore
+from appliance.store.sessions import SessionStore, session_limits
 from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
@@ -72,7 +75,7 @@ from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.notify import Notifier
-from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
+from appliance.supervisor.supervisor import Supervisor, machine_memory_bytes, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
 from appliance.uploads.couriers import Couriers
@@ -186,6 +189,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     developed: Published[int] = Published(0)
     orders: Mailbox[PowerCommand] = Mailbox("power commands", COMMANDS_WAITING)
     power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+    network_orders: Mailbox[NetworkCommand] = Mailbox("network commands", COMMANDS_WAITING)
+    network_situation: Published[NetworkSituation] = Published(NetworkSituation())
     readings: Published[Reading | None] = Published(None)
     sticks: Published[tuple[Stick, ...]] = Published(())
     stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", COMMANDS_WAITING)
@@ -199,7 +204,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     reading_store = ReadingStore(database)
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
-        sessions=SessionStore(database, true_clock, lambda: _session_limits(settings.value)),
+        sessions=SessionStore(database, true_clock, lambda: session_limits(settings.value)),
         tokens=TokenStore(database, true_clock),
         throttle=ThrottleStore(database, true_clock),
         recovery=RecoveryStore(database, true_clock),
@@ -268,6 +273,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     time_and_date=TimeAndDate(bus),
                     host_name=HostName(bus),
                     network=Network(bus),
+                    network_commands=network_orders,
+                    network_situation=network_situation,
                     updates=Updates(bus),
                     readings=readings,
                     reading_store=reading_store,
@@ -345,6 +352,13 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
             "Switching off and restarting from the panel",
         ),
         WorkerSpec(
+            "network",
+            lambda beat: ConnectingService(
+                Connections(bus), network_orders, network_situation, f"Nightjar-{device_id[:4]}", board, true_clock, beat
+            ),
+            "Changing the network",
+        ),
+        WorkerSpec(
             "export",
             lambda beat: ExportService(
                 drives=Drives(bus),
@@ -373,10 +387,10 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     supervisor = Supervisor(
         workers,
-        lambda: (frames.health, commands.health, orders.health, stick_commands.health),
+        lambda: (frames.health, commands.health, orders.health, network_orders.health, stick_commands.health),
         board,
         Notifier(),
-        memory_limit_bytes=_memory_limit(),
+        memory_limit_bytes=int(machine_memory_bytes() * MEMORY_SHARE),
         on_ready=lambda: around.say_ready(gate.setup_code()),
         changing=couriers.specs,
     )
@@ -384,11 +398,3 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         return supervisor.run()
     finally:
         drivers.close()
-
-
-def _session_limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(idle_s=settings.web.session_idle_minutes * 60, absolute_s=settings.web.session_days * 86400)
-
-
-def _memory_limit() -> int:
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE)
