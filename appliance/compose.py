@@ -3,8 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
-    power  -> the machine's power, once the running frame is stored
-    export -> USB sticks, by a child process
+    machinery -> the machine's power and its USB sticks (`machinery.py`)
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
 
@@ -15,7 +14,6 @@ waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,26 +25,21 @@ from appliance.camera.indicamera import Address, IndiCamera
 from appliance.camera.port import Camera
 from appliance.camera.service import CameraService
 from appliance.domain.clock import Clock, SystemClock
-from appliance.domain.commands import CameraCommand, PowerCommand
+from appliance.domain.commands import CameraCommand
 from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
-from appliance.domain.power import PowerPhase, PowerState
-from appliance.domain.stick import Stick, StickCommand
-from appliance.export.service import ExportService
 from appliance.host.clock import TimeAndDate
-from appliance.host.drives import Drives
 from appliance.host.hostname import HostName
 from appliance.host.network import Network
-from appliance.host.power import Power
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
 from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
-from appliance.housekeeping.shutdown import ShutdownService
+from appliance.machinery import MachineChannels, Machinery
 from appliance.pipeline.service import PipelineService
 from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
@@ -184,11 +177,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     measured: Published[Measurement | None] = Published(None)
     status: Published[CameraStatus] = Published(CameraStatus("starting"))
     developed: Published[int] = Published(0)
-    orders: Mailbox[PowerCommand] = Mailbox("power commands", COMMANDS_WAITING)
-    power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+    channels = MachineChannels(COMMANDS_WAITING)
     readings: Published[Reading | None] = Published(None)
-    sticks: Published[tuple[Stick, ...]] = Published(())
-    stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", COMMANDS_WAITING)
 
     # what is on disk
     queue = UploadQueue(database, true_clock)
@@ -231,6 +221,22 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     bus = around.bus
     drivers = around.drivers(settings.value, Units(bus).restart_indi)
     machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
+    machinery = Machinery(
+        bus=bus,
+        channels=channels,
+        settings=settings,
+        folder=folder,
+        device_id=device_id,
+        stick_store=stick_store,
+        jobs=jobs,
+        audit=stored.audit,
+        board=board,
+        clock=true_clock,
+        frames=frames,
+        developed=developed,
+        camera=status,
+        camera_commands=commands,
+    )
 
     def make_camera(now: Settings) -> Camera:
         def address() -> Address:
@@ -263,17 +269,17 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     latest=latest,
                     camera=status,
                     camera_commands=commands,
-                    power=orders,
-                    power_state=power_state,
+                    power=channels.power,
+                    power_state=channels.power_state,
                     time_and_date=TimeAndDate(bus),
                     host_name=HostName(bus),
                     network=Network(bus),
                     updates=Updates(bus),
                     readings=readings,
                     reading_store=reading_store,
-                    sticks=sticks,
+                    sticks=channels.sticks,
                     stick_store=stick_store,
-                    stick_commands=stick_commands,
+                    stick_commands=channels.stick_commands,
                     jobs=jobs,
                     queue=queue,
                     couriers=couriers,
@@ -328,41 +334,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
             ),
             "Housekeeping",
         ),
-        WorkerSpec(
-            "power",
-            lambda beat: ShutdownService(
-                power=Power(bus),
-                commands=orders,
-                state=power_state,
-                camera=status,
-                camera_commands=commands,
-                frames=frames,
-                developed=developed,
-                board=board,
-                clock=true_clock,
-                beat=beat,
-            ),
-            "Switching off and restarting from the panel",
-        ),
-        WorkerSpec(
-            "export",
-            lambda beat: ExportService(
-                drives=Drives(bus),
-                sticks=stick_store,
-                jobs=jobs,
-                audit=stored.audit,
-                settings=settings,
-                commands=stick_commands,
-                published=sticks,
-                data=folder.root,
-                device_name=socket.gethostname,
-                device_id=device_id,
-                board=board,
-                clock=true_clock,
-                beat=beat,
-            ),
-            "Copying to USB sticks",
-        ),
+        *machinery.workers(),
         couriers.tester,
         WorkerSpec(
             "notices",
@@ -373,7 +345,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     supervisor = Supervisor(
         workers,
-        lambda: (frames.health, commands.health, orders.health, stick_commands.health),
+        lambda: (frames.health, commands.health, *channels.health),
         board,
         Notifier(),
         memory_limit_bytes=_memory_limit(),
