@@ -31,6 +31,7 @@ from appliance.domain.machine import Reading
 from appliance.host.announcer import Announcer
 from appliance.host.clock import TimeAndDate
 from appliance.host.hostname import HostName
+from appliance.host.indidrivers import IndiDrivers
 from appliance.host.network import Network
 from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
@@ -286,6 +287,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     network_situation=channels.network_situation,
                     updates=Updates(bus),
                     factory_reset=FactoryReset(units, around.shown),
+                    camera_drivers=IndiDrivers(is_followed=around.follows_driver),
                     readings=readings,
                     reading_store=reading_store,
                     sticks=channels.sticks,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from appliance.domain.driver import CameraDriver, PluggedCamera
 from appliance.domain.upload import Checked, Courier
 
 
@@ -65,6 +66,23 @@ class FactoryReset(Protocol):
 
     def begin(self, *, keep_pictures: bool) -> None:
         """Order it; where this raises, nothing has happened."""
+        ...
+
+
+class CameraDrivers(Protocol):
+    """INDI drivers of cameras, and cameras that are plugged in."""
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the INDI server here runs the driver that the settings name."""
+        ...
+
+    def installed(self) -> tuple[CameraDriver, ...]:
+        """Return the drivers that can be chosen."""
+        ...
+
+    def plugged(self) -> tuple[PluggedCamera, ...]:
+        """Return the cameras that are plugged in."""
         ...
 
 

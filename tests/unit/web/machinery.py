@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from appliance.domain.driver import CameraDriver, PluggedCamera
 from appliance.domain.errors import InputError, MachineError
 
 
@@ -80,6 +81,20 @@ class FakeFactoryReset:
         if self.error is not None:
             raise self.error
         self.done.append(keep_pictures)
+
+
+@dataclass
+class FakeCameraDrivers:
+    """Two drivers, and what a test plugs in."""
+
+    is_followed: bool = True
+    cameras: tuple[PluggedCamera, ...] = ()
+
+    def installed(self) -> tuple[CameraDriver, ...]:
+        return (CameraDriver("indi_asi_ccd", ("ZWO CCD",)), CameraDriver("indi_simulator_ccd", ("CCD Simulator",)))
+
+    def plugged(self) -> tuple[PluggedCamera, ...]:
+        return self.cameras
 
 
 @dataclass(frozen=True)
