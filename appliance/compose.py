@@ -34,6 +34,7 @@ from appliance.host.clock import TimeAndDate
 from appliance.host.hostname import HostName
 from appliance.host.indidrivers import IndiDrivers
 from appliance.host.network import Network
+from appliance.host.radiocountry import RadioCountry
 from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
@@ -306,6 +307,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     updates=Updates(bus),
                     factory_reset=FactoryReset(units, around.shown),
                     camera_drivers=IndiDrivers(is_followed=around.follows_driver),
+                    radio_country=RadioCountry(around.shown),
                     readings=readings,
                     reading_store=reading_store,
                     sticks=channels.sticks,

@@ -29,6 +29,7 @@ NOTICES: Mapping[str, str] = {
     "network-looking": "It listens for networks. The list is up to date in some seconds.",
     "network-forgotten": "The connection is being forgotten.",
     "network-closed": "The machine's own Wi-Fi network is being closed.",
+    "network-country": "The country is being set.",
     "network-kept": "The change is kept.",
     "network-undone": "The change is being undone.",
     "stick-used": "The stick fills itself from now on, whenever it is plugged in.",

@@ -69,6 +69,19 @@ class FactoryReset(Protocol):
         ...
 
 
+class RadioCountry(Protocol):
+    """Whose rules the radios follow."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be set from here."""
+        ...
+
+    def order(self, untrusted_code: str) -> str:
+        """Order a country by its two letters, and return them."""
+        ...
+
+
 class CameraDrivers(Protocol):
     """INDI drivers of cameras, and cameras that are plugged in."""
 

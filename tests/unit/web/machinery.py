@@ -84,6 +84,20 @@ class FakeFactoryReset:
 
 
 @dataclass
+class FakeRadioCountry:
+    """Radios that follow nobody's rules."""
+
+    is_available: bool = True
+    orders: list[str] = field(default_factory=list)
+
+    def order(self, untrusted_code: str) -> str:
+        if len(untrusted_code) != 2:
+            raise InputError("Write the country as two letters, for instance AT.")
+        self.orders.append(untrusted_code)
+        return untrusted_code
+
+
+@dataclass
 class FakeCameraDrivers:
     """Two drivers, and what a test plugs in."""
 

@@ -55,7 +55,15 @@ from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
-from tests.unit.web.machinery import FakeCameraDrivers, FakeFactoryReset, FakeHostName, FakeNetwork, FakeTimeAndDate, FakeUpdates
+from tests.unit.web.machinery import (
+    FakeCameraDrivers,
+    FakeFactoryReset,
+    FakeHostName,
+    FakeNetwork,
+    FakeRadioCountry,
+    FakeTimeAndDate,
+    FakeUpdates,
+)
 
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
@@ -214,6 +222,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             updates=FakeUpdates(),
             factory_reset=FakeFactoryReset(),
             camera_drivers=FakeCameraDrivers(),
+            radio_country=FakeRadioCountry(),
             readings=readings,
             reading_store=ReadingStore(database),
             sticks=Published(()),
