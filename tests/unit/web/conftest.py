@@ -5,9 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from appliance.security import passwords
 from appliance.web.app import Panel
 from tests.unit.web.world import Caller, World, callers, fill, make_world
+
+
+@pytest.fixture(scope="package", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Have Argon2 cost next to nothing: each panel here is logged in to six times. It has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, hash_len=32, salt_len=16))
+        yield
 
 
 @pytest.fixture(scope="session")
