@@ -1,0 +1,47 @@
+"""The built image, booted once for all tests of this folder. `./build.sh image-test` names it; without it nothing here is run."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.card import Card, unpacked
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--image", type=Path, help="the image that is booted, as ./build.sh image makes it (.img.xz)")
+    parser.addoption("--u-boot", type=Path, help="U-Boot for QEMU, of the same version as the image's")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave these tests to `./build.sh image-test`: an image is not built at each run of the others."""
+    is_test = collection_path.name.startswith("test_")
+    return True if is_test and config.getoption("--image", default=None) is None else None
+
+
+@pytest.fixture(scope="session")
+def image(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the image, unpacked; nothing may write to it."""
+    return unpacked(pytestconfig.getoption("--image"), tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def u_boot(pytestconfig: pytest.Config) -> Path:
+    path: Path = pytestconfig.getoption("--u-boot")
+    return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def card(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
+    with Card(image, u_boot, tmp_path_factory.mktemp("card")) as made:
+        yield made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the machine said with a test that failed."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("card")
+    if report.failed and isinstance(made, Card):
+        report.sections.append(("card", made.told()))
+    return report
