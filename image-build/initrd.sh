@@ -83,6 +83,12 @@ echo "$disk" >/run/nightjar-boot/disk
 mkdir -p /run/udev/rules.d
 echo "SUBSYSTEM==\"block\", ENV{DEVTYPE}==\"partition\", KERNELS==\"$disk\", ENV{ID_PART_ENTRY_NAME}==\"?*\", SYMLINK+=\"nightjar/\$env{ID_PART_ENTRY_NAME}\"" \
     >/run/udev/rules.d/70-nightjar-disk.rules
+# udev comes to them when it comes to them; a unit's sandbox looks its devices up when the unit starts.
+mkdir /dev/nightjar
+for known in /sys/class/block/"$disk"/*/uevent; do
+    name=$(sed -n 's/^PARTNAME=\([a-z_]*\)$/\1/p' "$known")
+    [ -z "$name" ] || ln -s "../$(basename "${known%/uevent}")" "/dev/nightjar/$name"
+done
 
 state=$(sibling bootstate)
 if [ -n "$state" ]; then

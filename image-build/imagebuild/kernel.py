@@ -15,7 +15,7 @@ from imagebuild.run import BuildError, run
 
 APPLETS = (
     "sh", "mount", "umount", "modprobe", "find", "cat", "sort", "uniq", "xargs", "grep", "sed", "sleep", "reboot",
-    "switch_root", "mkdir", "dd", "tr", "cut", "head", "sha256sum", "hexdump", "readlink", "basename", "dirname", "echo",
+    "switch_root", "mkdir", "ln", "dd", "tr", "cut", "head", "sha256sum", "hexdump", "readlink", "basename", "dirname", "echo",
     "printf", "test", "[",
 )  # fmt: skip
 """What `init` calls of busybox."""

@@ -23,12 +23,15 @@ LEFTOVERS = (
 )  # fmt: skip
 """What packages leave when they are installed: logs, caches, lists, and what must be another on every card."""
 MASKED = (
-    "system-generators/systemd-getty-generator", "system/getty.target", "system/getty@.service", "system/serial-getty@.service",
-    "system/console-getty.service", "system/container-getty@.service", "system/autovt@.service",
+    "system-generators/systemd-getty-generator", "system-generators/systemd-ssh-generator",
+    "system-generators/systemd-run-generator", "system/systemd-firstboot.service", "system/getty.target",
+    "system/getty@.service", "system/serial-getty@.service", "system/console-getty.service",
+    "system/container-getty@.service", "system/autovt@.service",
     "system/sys-kernel-debug.mount", "system/sys-kernel-tracing.mount", "system/dev-hugepages.mount",
     "system/sys-fs-fuse-connections.mount", "system/proc-sys-fs-binfmt_misc.automount", "system/systemd-binfmt.service",
 )  # fmt: skip
-"""Below /etc/systemd: nobody logs in anywhere or looks into the kernel, and no programs of other kinds are run."""
+"""Below /etc/systemd: nobody logs in anywhere, is asked anything at a screen or looks into the kernel; the kernel's command line
+runs nothing, and no programs of other kinds are run."""
 KEPT_EMPTY = ("data", "boot/firmware")
 VERSION_OF_PROGRAM = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 

@@ -66,18 +66,31 @@ def unpacked(packed: Path, folder: Path) -> Path:
 class Card(Machine):
     """The image on a card of its own, above which everything is written that the machine writes."""
 
-    def __init__(self, image: Path, u_boot: Path, folder: Path) -> None:
+    def __init__(self, image: Path, u_boot: Path, folder: Path, *, is_counted: bool = False) -> None:
+        """Prepare it.
+
+        Parameters
+        ----------
+        image : Path
+            As it ships, or the card of another machine that has ended.
+        u_boot : Path
+        folder : Path
+            For what belongs to this card alone.
+        is_counted : bool
+            Whether the machine's clock counts its own instructions: slower, but what waits in there gives up no earlier where
+            this computer is busy with something else.
+        """
         self.card = folder / "card.qcow2"
-        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", "raw", str(self.card), CARD_SIZE]
+        form = "qcow2" if image.suffix == ".qcow2" else "raw"
+        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", form, str(self.card), CARD_SIZE]
         subprocess.run(command, check=True, timeout=60)
         self.port, self.plain_port, self.indi_port, self.other_port = free_ports(4)
         credentials = {"systemd.extra-unit.t.service": UNIT, "systemd.extra-unit.tmp.mount": PULLED_IN}
         for name, text in credentials.items():
             (folder / name).write_text(text)
         shutil.copyfile(str(agent.__file__), folder / "agent.py")
-        super().__init__(
-            folder, self._make_command(u_boot, folder, {**{name: name for name in credentials}, "agent": "agent.py"})
-        )
+        handed = {**{name: name for name in credentials}, "agent": "agent.py"}
+        super().__init__(folder, self._make_command(u_boot, folder, handed, is_counted=is_counted))
 
     def restart(self) -> None:
         """Have systemd restart the machine, and wait until it is there again."""
@@ -86,14 +99,26 @@ class Card(Machine):
         self.monitor.wait_for_event("RESET", after=after, timeout_s=300)
         self.wait_until_booted()
 
-    def _make_command(self, u_boot: Path, folder: Path, credentials: dict[str, str]) -> list[str]:
+    def switch_off(self) -> None:
+        """Have systemd switch the machine off, and wait until it is."""
+        self.must("systemctl", "--no-block", "poweroff")
+        self.process.wait(600)
+        self._end()
+
+    def cut_power(self) -> None:
+        """Take the power away, in the middle of whatever it does."""
+        self.process.kill()
+        self._end()
+
+    def _make_command(self, u_boot: Path, folder: Path, credentials: dict[str, str], *, is_counted: bool) -> list[str]:
         forwarded = {self.port: 443, self.plain_port: 80, self.indi_port: 7624, self.other_port: 22}
         net = "user,id=net,restrict=on" + "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwarded.items())
         handed = [f"name={CHANNEL}{name},file={folder / file}" for name, file in credentials.items()]
+        clock = ["-accel", "tcg,thread=single", "-icount", "shift=2"] if is_counted else ["-accel", "tcg,thread=multi"]
         return [
             "setpriv", "--pdeathsig", "KILL",  # it ends with the tests, also where they are killed
             "qemu-system-aarch64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-M", "virt", "-accel", "tcg,thread=multi", "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "1024",
+            "-M", "virt", *clock, "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "1024",
             "-bios", str(u_boot),
             "-drive", f"if=none,id=card,format=qcow2,file={self.card},cache=unsafe", "-device", "virtio-blk-pci,drive=card",
             "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=",

@@ -11,6 +11,14 @@ from tests.image.card import Card, unpacked
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--image", type=Path, help="the image that is booted, as ./build.sh image makes it (.img.xz)")
     parser.addoption("--u-boot", type=Path, help="U-Boot for QEMU, of the same version as the image's")
+    parser.addoption("--power-cuts", type=int, default=0, metavar="N", help="cut the power so many times")
+    parser.addoption("--seed", type=int, default=1, help="which power cuts")
+    parser.addoption(
+        "--results", type=Path, default=Path("dist/power-cuts.jsonl"), help="where the outcomes of power cuts are kept"
+    )
+    parser.addoption(
+        "--busy", action="store_true", help="this computer is busy with other things: the machine's clock counts its instructions"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -32,8 +40,14 @@ def u_boot(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def card(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
-    with Card(image, u_boot, tmp_path_factory.mktemp("card")) as made:
+def is_busy(pytestconfig: pytest.Config) -> bool:
+    """Return whether the machine's clock shall count its own instructions."""
+    return bool(pytestconfig.getoption("--busy"))
+
+
+@pytest.fixture(scope="session")
+def card(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory, *, is_busy: bool) -> Iterator[Card]:
+    with Card(image, u_boot, tmp_path_factory.mktemp("card"), is_counted=is_busy) as made:
         yield made
 
 

@@ -18,16 +18,31 @@ OPENS = {
     "a hashed password": re.compile(
         rb"\$(?:1\$[./0-9A-Za-z]{1,8}\$[./0-9A-Za-z]{22}|5\$(?:rounds=\d+\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{43}"
         rb"|6\$(?:rounds=\d+\$)?[./0-9A-Za-z]{1,16}\$[./0-9A-Za-z]{86}|y\$[./0-9A-Za-z]+\$[./0-9A-Za-z]*\$[./0-9A-Za-z]{43}"
-        rb"|2[abxy]\$\d\d\$[./0-9A-Za-z]{53}|argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$" + BASE64 + rb"{11,}\$" + BASE64 + rb"{16,})"
+        rb"|2[abxy]\$\d\d\$[./0-9A-Za-z]{53}|argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$"
+        + BASE64
+        + rb"{11,}\$"
+        + BASE64
+        + rb"{16,})"
     ),
     "a token": re.compile(
         rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20}|AKIA[A-Z0-9]{16}(?![A-Z0-9])"
         rb"|xox[abprs]-[A-Za-z0-9-]{20,}|eyJ[A-Za-z0-9_-]{15,}\.eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{20,})"
     ),
-    "an address with a password": re.compile(rb"\b(?:https?|ftps?|sftp|mqtts?|smtps?)://[A-Za-z0-9_.-]{1,40}:[^\s@/\"'<>{}%]{3,60}@[a-z0-9-]+\.[a-z]{2,}"),
+    "an address with a password": re.compile(
+        rb"\b(?:https?|ftps?|sftp|mqtts?|smtps?)://[A-Za-z0-9_.-]{1,40}:[^\s@/\"'<>{}%]{3,60}@[a-z0-9-]+\.[a-z]{2,}"
+    ),
 }
 """Each with what it looks like, longer than the mere name of it in a library that reads or writes such things."""
-OF_EVERY_DEVICE = ("machine-id", "random-seed", "credential.secret", "ssh_host_*", "*.nmconnection", "*.sqlite*", "vault.key", "*.part")
+OF_EVERY_DEVICE = (
+    "machine-id",
+    "random-seed",
+    "credential.secret",
+    "ssh_host_*",
+    "*.nmconnection",
+    "*.sqlite*",
+    "vault.key",
+    "*.part",
+)
 """Names of files that each device makes for itself."""
 
 
@@ -102,10 +117,12 @@ def test_nobody_has_a_password(contents: Path) -> None:
 
 def test_no_test_is_in_it_and_nothing_to_log_in_with(contents: Path) -> None:
     root = contents / "root_a"
-    programs = {path.name for folder in ("usr/bin", "usr/sbin", "usr/libexec", "usr/lib/openssh") for path in (root / folder).glob("*")}
+    programs = {
+        path.name for folder in ("usr/bin", "usr/sbin", "usr/libexec", "usr/lib/openssh") for path in (root / folder).glob("*")
+    }
     assert programs & {"sshd", "ssh", "dropbear", "telnetd", "sudo", "doas", "pkexec.real", "gcc", "cc", "gdb", "strace"} == set()
-    assert [path for path in root.rglob("nightjar-test*")] == []
-    assert [path for path in root.rglob("authorized_keys")] == []
+    assert list(root.rglob("nightjar-test*")) == []
+    assert list(root.rglob("authorized_keys")) == []
     assert not (root / "usr/local/lib/python3.13/dist-packages/tests").exists()
     assert not (root / "usr/local/lib/python3.13/dist-packages/pytest").exists()
 

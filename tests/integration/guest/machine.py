@@ -45,6 +45,9 @@ def wait_for(condition: Callable[[], object], what: str, limit_s: float = PATIEN
 class Machine:
     """An emulated machine with root's hand in it, which is `agent.py`."""
 
+    port: int
+    """Of this computer's loopback interface: the machine's 443."""
+
     def __init__(self, folder: Path, command: Sequence[str]) -> None:
         self.folder, self._command = folder, command
         self.console, self.journal = folder / "console.txt", folder / "journal.txt"
@@ -52,25 +55,33 @@ class Machine:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self.began_s = time.monotonic()
-        with (self.folder / "qemu.txt").open("wb") as said:
-            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def start(self) -> None:
+        """Switch it on and wait until the agent is there; once more after its power was cut."""
         try:
-            self.monitor = Monitor(self.folder / "qmp", 60)
-            self._agent = socket.socket(socket.AF_UNIX)
-            self._agent.connect(str(self.folder / "agent"))
-            self._agent.settimeout(1.0)
-            self._inbox = b""
+            self.power_on()
             self.wait_until_booted()
         except BaseException:
             self._end()
             print(self.told())
             raise
         self.booted_s = time.monotonic() - self.began_s
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._end()
+    def power_on(self) -> None:
+        """Switch it on, and wait for nothing."""
+        self.began_s = time.monotonic()
+        with (self.folder / "qemu.txt").open("wb") as said:
+            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")
+        self.monitor = Monitor(self.folder / "qmp", 60)
+        self._agent = socket.socket(socket.AF_UNIX)
+        self._agent.connect(str(self.folder / "agent"))
+        self._agent.settimeout(1.0)
+        self._inbox = b""
 
     def wait_until_booted(self) -> None:
         """Wait until the agent says that it is there."""
