@@ -3,7 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
-    machinery -> the machine's power and its USB sticks (`machinery.py`)
+    machinery -> the machine's power, screen and USB sticks (`machinery.py`)
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
 
@@ -28,15 +28,17 @@ from appliance.domain.clock import Clock, SystemClock
 from appliance.domain.commands import CameraCommand
 from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
-from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
 from appliance.host.clock import TimeAndDate
 from appliance.host.hostname import HostName
 from appliance.host.network import Network
+from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
+from appliance.housekeeping.damage import tell_damage
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
 from appliance.machinery import MachineChannels, Machinery
@@ -76,6 +78,7 @@ from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import WebParts
 from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
+from appliance.web.screen import PresenceParts
 from appliance.web.service import WebService
 from appliance.web.vaultkeeper import VaultKeeper
 
@@ -163,13 +166,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     clock, folder, database, board = around.clock, stored.folder, stored.database, stored.board
     settings = stored.settings.published
     true_clock = SystemClock()  # certificates, sessions and codes follow the machine's time, not an accelerated sky's
-    if stored.repairs:
-        board.raise_issue(
-            "store.repaired",
-            Severity.WARNING,
-            "The database was damaged and has been repaired",
-            f"{'; '.join(stored.repairs)}. Check the settings; a card that does this again should be replaced.",
-        )
+    tell_damage(board, stored.repairs, around.handed.partition())
+    OwnersFileKeeper(around.handed, stored.settings, folder, stored.audit, board).look()
 
     # what passes between threads
     frames: Mailbox[RawFrame] = Mailbox("raw frames", FRAMES_WAITING)
@@ -219,9 +217,12 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     # the machine
     bus = around.bus
-    drivers = around.drivers(settings.value, Units(bus).restart_indi)
+    units = Units(bus)
+    drivers = around.drivers(lambda: settings.value, units.restart_indi)
     machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
     machinery = Machinery(
+        presence=around.shown
+        and PresenceParts(around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock),
         bus=bus,
         channels=channels,
         settings=settings,
@@ -275,6 +276,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     host_name=HostName(bus),
                     network=Network(bus),
                     updates=Updates(bus),
+                    factory_reset=FactoryReset(units, around.shown),
                     readings=readings,
                     reading_store=reading_store,
                     sticks=channels.sticks,

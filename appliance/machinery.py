@@ -26,6 +26,7 @@ from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.worker import WorkerSpec
+from appliance.web.screen import PresenceParts, ScreenService
 
 
 class MachineChannels:
@@ -70,9 +71,12 @@ class Machinery:
     camera: Published[CameraStatus]
     camera_commands: Mailbox[CameraCommand]
 
+    presence: PresenceParts | None
+    """For the appliance's own screen; None on a computer of yours."""
+
     def workers(self) -> tuple[WorkerSpec, ...]:
         """Return them all."""
-        return (self._power(), self._export())
+        return (self._power(), self._export(), *(() if self.presence is None else (_screen(self.presence),)))
 
     def _power(self) -> WorkerSpec:
         return WorkerSpec(
@@ -112,3 +116,7 @@ class Machinery:
             ),
             "Copying to USB sticks",
         )
+
+
+def _screen(presence: PresenceParts) -> WorkerSpec:
+    return WorkerSpec("screen", lambda _: ScreenService(presence), "Showing address and setup code")

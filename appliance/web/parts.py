@@ -32,7 +32,7 @@ from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.peergate import PeerGate
 from appliance.web.people import People
-from appliance.web.ports import Couriers, HostName, Network, TimeAndDate, Updates
+from appliance.web.ports import Couriers, FactoryReset, HostName, Network, TimeAndDate, Updates
 from appliance.web.receiving import Receiver
 from appliance.web.v1gate import V1Gate
 
@@ -78,6 +78,7 @@ class WebParts:
     host_name: HostName
     network: Network
     updates: Updates
+    factory_reset: FactoryReset
     readings: Published[Reading | None]
     reading_store: ReadingStore
     sticks: Published[tuple[Stick, ...]]

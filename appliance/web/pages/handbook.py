@@ -23,6 +23,7 @@ ORDER = (
     "settings",
     "system",
     "machine",
+    "factory-reset",
     "sensors",
     "accounts",
     "security",

@@ -54,7 +54,7 @@ from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
-from tests.unit.web.machinery import FakeHostName, FakeNetwork, FakeTimeAndDate, FakeUpdates
+from tests.unit.web.machinery import FakeFactoryReset, FakeHostName, FakeNetwork, FakeTimeAndDate, FakeUpdates
 
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
@@ -209,6 +209,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             host_name=FakeHostName(),
             network=FakeNetwork(),
             updates=FakeUpdates(),
+            factory_reset=FakeFactoryReset(),
             readings=readings,
             reading_store=ReadingStore(database),
             sticks=Published(()),
