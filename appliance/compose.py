@@ -3,7 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
-    machinery -> the machine's power, screen and USB sticks (`machinery.py`)
+    machinery -> the machine's power, network, screen and USB sticks (`machinery.py`)
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
 
@@ -13,7 +13,6 @@ waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 """
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
 from appliance.store.revisions import SettingsStore
-from appliance.store.sessions import SessionLimits, SessionStore
+from appliance.store.sessions import SessionStore, session_limits
 from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
@@ -67,7 +66,7 @@ from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.notify import Notifier
-from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
+from appliance.supervisor.supervisor import Supervisor, machine_memory_bytes, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
 from appliance.uploads.couriers import Couriers
@@ -187,7 +186,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     reading_store = ReadingStore(database)
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
-        sessions=SessionStore(database, true_clock, lambda: _session_limits(settings.value)),
+        sessions=SessionStore(database, true_clock, lambda: session_limits(settings.value)),
         tokens=TokenStore(database, true_clock),
         throttle=ThrottleStore(database, true_clock),
         recovery=RecoveryStore(database, true_clock),
@@ -221,8 +220,9 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     drivers = around.drivers(lambda: settings.value, units.restart_indi)
     machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
     machinery = Machinery(
-        presence=around.shown
-        and PresenceParts(around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock),
+        presence=None
+        if around.shown is None
+        else PresenceParts(around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock),
         bus=bus,
         channels=channels,
         settings=settings,
@@ -275,6 +275,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     time_and_date=TimeAndDate(bus),
                     host_name=HostName(bus),
                     network=Network(bus),
+                    network_commands=channels.network_commands,
+                    network_situation=channels.network_situation,
                     updates=Updates(bus),
                     factory_reset=FactoryReset(units, around.shown),
                     readings=readings,
@@ -350,7 +352,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         lambda: (frames.health, commands.health, *channels.health),
         board,
         Notifier(),
-        memory_limit_bytes=_memory_limit(),
+        memory_limit_bytes=int(machine_memory_bytes() * MEMORY_SHARE),
         on_ready=lambda: around.say_ready(gate.setup_code()),
         changing=couriers.specs,
     )
@@ -358,11 +360,3 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         return supervisor.run()
     finally:
         drivers.close()
-
-
-def _session_limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(idle_s=settings.web.session_idle_minutes * 60, absolute_s=settings.web.session_days * 86400)
-
-
-def _memory_limit() -> int:
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE)

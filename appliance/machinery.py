@@ -1,7 +1,11 @@
-"""The wiring of the machine around the camera: what stops and starts it and what is plugged into it. `compose.py` is the whole.
+"""The wiring of the machine around the camera: what stops and starts it, what connects it, what is plugged into it.
 
-power  -> the machine's power, once the running frame is stored
-export -> USB sticks, by a child process
+    power   -> the machine's power, once the running frame is stored
+    network -> the machine's connections, changed on trial, and its own access point
+    export  -> USB sticks, by a child process
+    screen  -> what stands on the appliance's own screen and card: address, setup code
+
+The whole is in `compose.py`.
 """
 
 import socket
@@ -11,12 +15,15 @@ from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.frame import CameraStatus, RawFrame
 from appliance.domain.health import QueueHealth
+from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.stick import Stick, StickCommand
 from appliance.export.service import ExportService
 from appliance.host.bus import Bus
+from appliance.host.connections import Connections
 from appliance.host.drives import Drives
 from appliance.host.power import Power
+from appliance.housekeeping.connecting import ConnectingService
 from appliance.housekeeping.shutdown import ShutdownService
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
@@ -41,13 +48,15 @@ class MachineChannels:
     def __init__(self, waiting: int) -> None:
         self.power: Mailbox[PowerCommand] = Mailbox("power commands", waiting)
         self.power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+        self.network_commands: Mailbox[NetworkCommand] = Mailbox("network commands", waiting)
+        self.network_situation: Published[NetworkSituation] = Published(NetworkSituation())
         self.sticks: Published[tuple[Stick, ...]] = Published(())
         self.stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", waiting)
 
     @property
     def health(self) -> tuple[QueueHealth, ...]:
         """What the system page shows."""
-        return (self.power.health, self.stick_commands.health)
+        return (self.power.health, self.network_commands.health, self.stick_commands.health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Machinery:
 
     def workers(self) -> tuple[WorkerSpec, ...]:
         """Return them all."""
-        return (self._power(), self._export(), *(() if self.presence is None else (_screen(self.presence),)))
+        return (self._power(), self._network(), self._export(), *(() if self.presence is None else (_screen(self.presence),)))
 
     def _power(self) -> WorkerSpec:
         return WorkerSpec(
@@ -94,6 +103,21 @@ class Machinery:
                 beat=beat,
             ),
             "Switching off and restarting from the panel",
+        )
+
+    def _network(self) -> WorkerSpec:
+        return WorkerSpec(
+            "network",
+            lambda beat: ConnectingService(
+                Connections(self.bus),
+                self.channels.network_commands,
+                self.channels.network_situation,
+                f"Nightjar-{self.device_id[:4]}",
+                self.board,
+                self.clock,
+                beat,
+            ),
+            "Changing the network",
         )
 
     def _export(self) -> WorkerSpec:

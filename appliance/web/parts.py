@@ -8,6 +8,7 @@ from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.frame import CameraStatus, StoredFrame
 from appliance.domain.machine import Reading
+from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerState
 from appliance.domain.stick import Stick, StickCommand
 from appliance.security.vault import Vault
@@ -77,6 +78,8 @@ class WebParts:
     time_and_date: TimeAndDate
     host_name: HostName
     network: Network
+    network_commands: Mailbox[NetworkCommand]
+    network_situation: Published[NetworkSituation]
     updates: Updates
     factory_reset: FactoryReset
     readings: Published[Reading | None]

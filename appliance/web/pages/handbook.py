@@ -23,6 +23,7 @@ ORDER = (
     "settings",
     "system",
     "machine",
+    "network",
     "factory-reset",
     "sensors",
     "accounts",

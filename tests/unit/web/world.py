@@ -20,6 +20,7 @@ from appliance.domain.clock import SystemClock
 from appliance.domain.commands import CameraCommand
 from appliance.domain.frame import CameraStatus, Exposure, FrameKind, Measurement, Picture, StoredFrame
 from appliance.domain.machine import Reading
+from appliance.domain.network import NetworkSituation
 from appliance.domain.night import NightId, night_of
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
@@ -208,6 +209,8 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             time_and_date=FakeTimeAndDate(),
             host_name=FakeHostName(),
             network=FakeNetwork(),
+            network_commands=Mailbox("network commands", 8),
+            network_situation=Published(NetworkSituation()),
             updates=FakeUpdates(),
             factory_reset=FakeFactoryReset(),
             readings=readings,
