@@ -28,6 +28,7 @@ from appliance.domain.commands import CameraCommand
 from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.machine import Reading
+from appliance.host.announcer import Announcer
 from appliance.host.clock import TimeAndDate
 from appliance.host.hostname import HostName
 from appliance.host.network import Network
@@ -37,8 +38,10 @@ from appliance.host.systemd import Units
 from appliance.host.update import Updates
 from appliance.housekeeping.damage import tell_damage
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.naming import NameKeeper
 from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
+from appliance.housekeeping.pointkey import PointKey
 from appliance.housekeeping.service import HousekeepingService
 from appliance.machinery import MachineChannels, Machinery
 from appliance.pipeline.service import PipelineService
@@ -219,10 +222,13 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     units = Units(bus)
     drivers = around.drivers(lambda: settings.value, units.restart_indi)
     machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
+    names = NameKeeper(Announcer(bus), HostName(bus), device_id, stored.audit, board, true_clock)
     machinery = Machinery(
         presence=None
         if around.shown is None
-        else PresenceParts(around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock),
+        else PresenceParts(
+            around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock, channels.network_situation
+        ),
         bus=bus,
         channels=channels,
         settings=settings,
@@ -233,6 +239,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         audit=stored.audit,
         board=board,
         clock=true_clock,
+        point_key=PointKey(credentials, lambda: vault.vault).kept,
         frames=frames,
         developed=developed,
         camera=status,
@@ -334,7 +341,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         WorkerSpec(
             "housekeeping",
             lambda beat: HousekeepingService(
-                settings, folder, database, frame_store, stored.audit, board, clock, machine, peer_keeper, beat
+                settings, folder, database, frame_store, stored.audit, board, clock, machine, peer_keeper, names, beat
             ),
             "Housekeeping",
         ),

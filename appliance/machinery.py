@@ -9,6 +9,7 @@ The whole is in `compose.py`.
 """
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.domain.clock import Clock
@@ -17,6 +18,7 @@ from appliance.domain.frame import CameraStatus, RawFrame
 from appliance.domain.health import QueueHealth
 from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerPhase, PowerState
+from appliance.domain.secret import Secret
 from appliance.domain.stick import Stick, StickCommand
 from appliance.export.service import ExportService
 from appliance.host.bus import Bus
@@ -75,6 +77,9 @@ class Machinery:
     clock: Clock
     """The machine's time."""
 
+    point_key: Callable[[], Secret[str]]
+    """Gives the key with which the machine's own access point opens by itself."""
+
     frames: Mailbox[RawFrame]
     developed: Published[int]
     camera: Published[CameraStatus]
@@ -113,6 +118,7 @@ class Machinery:
                 self.channels.network_commands,
                 self.channels.network_situation,
                 f"Nightjar-{self.device_id[:4]}",
+                self.point_key,
                 self.board,
                 self.clock,
                 beat,

@@ -5,6 +5,7 @@ Without that word NetworkManager restores what was, also if this program, or its
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import uuid4
@@ -27,6 +28,7 @@ from appliance.domain.network import (
     UndoChange,
     shown_name,
 )
+from appliance.domain.secret import Secret
 from appliance.host.connections import Attempt, CardWatch, Connections, Survey
 from appliance.host.profiles import cable_profile, wifi_profile
 from appliance.housekeeping.every import Every
@@ -78,6 +80,8 @@ class ConnectingService:
     ----------
     point_name : str
         What the machine's own access point is called.
+    point_key : callable
+        Returns the key with which it opens by itself.
     """
 
     def __init__(
@@ -86,13 +90,14 @@ class ConnectingService:
         commands: Mailbox[NetworkCommand],
         situation: Published[NetworkSituation],
         point_name: str,
+        point_key: Callable[[], Secret[str]],
         board: HealthBoard,
         clock: Clock,
         beat: Beat,
     ) -> None:
         self._connections, self._commands, self._situation = connections, commands, situation
         self._clock, self._beat = clock, beat
-        self._own = OwnPointKeeper(connections, point_name, board, clock)
+        self._own = OwnPointKeeper(connections, point_name, point_key, board, clock)
         self._survey_due = Every(SURVEY_EVERY_S)
         self._trial: _Trial | None = None
         self._asked_s = float("-inf")

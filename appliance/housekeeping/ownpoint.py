@@ -1,12 +1,18 @@
-"""The machine's own access point: opened with a fresh key each time, told of in the panel, closed again."""
+"""The machine's own access point: opened, told of in the panel, closed again.
+
+An admin opens it with a fresh key each time. The key with which it opens by itself stays the same: it is read from a card
+that has to be taken out for it, and from a screen that somebody has to walk to.
+"""
 
 import logging
+from collections.abc import Callable
 from uuid import uuid4
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import MachineError
 from appliance.domain.health import Severity
 from appliance.domain.network import Card, OwnPoint
+from appliance.domain.secret import Secret
 from appliance.host.connections import Attempt, Connections, Survey
 from appliance.host.profiles import point_profile
 from appliance.housekeeping.point import PointFacts, PointStep, next_point
@@ -22,10 +28,19 @@ _OPEN, _FAILED = "network.point", "network.point-failed"
 
 
 class OwnPointKeeper:
-    """Opens and closes it; raises what `Connections` raises. Its key is in no store and in no issue, which may go out by mail."""
+    """Opens and closes it; raises what `Connections` raises. Its key is in no issue, which may go out by mail.
 
-    def __init__(self, connections: Connections, name: str, board: HealthBoard, clock: Clock) -> None:
-        self._connections, self._name, self._board, self._clock = connections, name, board, clock
+    Parameters
+    ----------
+    kept_key : callable
+        Returns the key with which it opens by itself.
+    """
+
+    def __init__(
+        self, connections: Connections, name: str, kept_key: Callable[[], Secret[str]], board: HealthBoard, clock: Clock
+    ) -> None:
+        self._connections, self._name, self._kept_key = connections, name, kept_key
+        self._board, self._clock = board, clock
         self._attempt: Attempt | None = None
         self.point: OwnPoint | None = None
         """While it is open, or being opened."""
@@ -35,9 +50,9 @@ class OwnPointKeeper:
         self._was_connected = self._is_swept = False
         self._is_wanted: bool | None = None
 
-    def begin(self, card: Card) -> Attempt:
-        """Begin to open it on a card."""
-        point = OwnPoint(self._name, new_point_key(), ADDRESS)
+    def begin(self, card: Card, key: Secret[str] | None = None) -> Attempt:
+        """Begin to open it on a card, with a fresh key unless one is given."""
+        point = OwnPoint(self._name, key or new_point_key(), ADDRESS)
         self._attempt = self._connections.begin(point_profile(str(uuid4()), card.name, point), card.path)
         self.point, self._began_s, self._looking_since_s = point, self._clock.monotonic(), None
         log.info("network: own access point opens: %s", self._name)
@@ -108,7 +123,7 @@ class OwnPointKeeper:
         try:
             if not survey.is_wifi_on:
                 self._connections.switch_wifi_on()
-            self.begin(card)
+            self.begin(card, self._kept_key())
         except MachineError as error:
             self._give_up(str(error))
 
@@ -138,5 +153,5 @@ class OwnPointKeeper:
             _OPEN,
             Severity.INFO,
             f"The Wi-Fi network {self._name} of this machine is open",
-            f"Its key is on the page Network. Whoever joins it reaches the panel at https://{ADDRESS}.",
+            f"Its key is on the page Network, on the machine's screen and in SETUP.TXT. Whoever joins it reaches the panel at https://{ADDRESS}.",
         )

@@ -1,7 +1,7 @@
-"""SERVICE: tells whoever stands at the appliance where its panel is and how it is claimed: on the screen and in SETUP.TXT.
+"""SERVICE: tells whoever stands at the appliance where its panel is, how it is claimed, how its own Wi-Fi network is joined.
 
-It writes one file that a root oneshot copies there (`nightjar-firstboot`). A recovery file that lay on the card is
-answered here, too: with a setup code for those same places. No code goes into a log.
+It writes one file that a root oneshot copies to the screen and into SETUP.TXT (`nightjar-firstboot`). A recovery file that
+lay on the card is answered here, too: with a setup code for those same places. No code or key goes into a log.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import InputError, MachineError, RefusedError
+from appliance.domain.network import NetworkSituation, OwnPoint
 from appliance.host.ownerfiles import OwnerFiles
 from appliance.security.certificate import fingerprint
 from appliance.security.names import names_for
@@ -21,6 +22,7 @@ from appliance.security.recovery import FILE_NAME, read_recovery_file
 from appliance.store import disk
 from appliance.store.files import DataFolder
 from appliance.store.handover import FOR_THE_GROUP
+from appliance.supervisor.channels import Published
 from appliance.web.certificates import CertificateKeeper, Machine, this_machine
 from appliance.web.login import Gate, GateStores, start_recovery
 
@@ -44,6 +46,8 @@ class Told:
     """Empty while there is none yet."""
     setup_code: str = ""
     recovery_code: str = ""
+    point: OwnPoint | None = None
+    """The machine's own Wi-Fi network, while it is open."""
     note: str = ""
     """Why a recovery file was not answered."""
 
@@ -61,6 +65,7 @@ class PresenceParts:
     folder: DataFolder
     device_id: str
     clock: Clock
+    situation: Published[NetworkSituation]
     look: Callable[[], Machine] = this_machine
 
 
@@ -132,6 +137,7 @@ class ScreenService:
             fingerprint=fingerprint(root) if root else "",
             setup_code=parts.gate.setup_code() or "",
             recovery_code=self._recovery_code if parts.gate.is_recovering else "",
+            point=parts.situation.value.point,
             note=self._note,
         )
 
@@ -140,6 +146,7 @@ def setup_text(told: Told) -> str:
     """Return the text of SETUP.TXT."""
     lines = ["Nightjar, the all-sky camera", "", f"Its panel:  {told.urls[0]}"]
     lines += [f"            {url}" for url in told.urls[1:]] or ["            It has no network yet."]
+    lines += ["", *_point_lines(told.point)] if told.point else []
     lines += ["", f"Device id:  {told.device_id}", "", *_code_lines(told)]
     lines += ["", "The browser warns until it knows this appliance's certificate authority. SHA-256 of it, to compare:"]
     lines += _fingerprint_lines(told.fingerprint)
@@ -149,8 +156,17 @@ def setup_text(told: Told) -> str:
 def screen_text(told: Told) -> str:
     """Return what a screen shows: the same, shorter, with the address as a QR code."""
     lines = ["Nightjar", "", *told.urls, "" if told.urls[1:] else "It has no network yet.", f"Device id {told.device_id}"]
+    lines += _point_lines(told.point) if told.point else []
     lines += [*_code_lines(told), "SHA-256 of the certificate authority:", *_fingerprint_lines(told.fingerprint)]
-    return "\n".join([*lines, "", qr_text(told.urls[0])])
+    return "\n".join([*lines, "", qr_text(f"https://{told.point.address}" if told.point else told.urls[0])])
+
+
+def _point_lines(point: OwnPoint) -> list[str]:
+    return [
+        f"Its own Wi-Fi network:  {point.name}",
+        f"Key of that network:    {point.key.reveal()}",
+        f"Its panel in there:     https://{point.address}",
+    ]
 
 
 def _code_lines(told: Told) -> list[str]:

@@ -20,6 +20,7 @@ from appliance.domain.network import (
     UndoChange,
 )
 from appliance.housekeeping.connecting import ConnectingService
+from appliance.security.tokens import new_point_key
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from tests.integration.host.busroom import COMMANDS, missing_right, wait_for
@@ -42,6 +43,7 @@ class Desk:
         self.board = HealthBoard(SystemClock())
         self.service = ConnectingService(
             connections=nm.connections, commands=self.commands, situation=self.published, point_name="Nightjar-TEST",
+            point_key=new_point_key,
             board=self.board, clock=SystemClock(), beat=lambda: None,
         )  # fmt: skip
         self.service.open()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from appliance.domain.clock import SystemClock
+from appliance.domain.network import NetworkSituation
 from appliance.domain.secret import Secret
 from appliance.host.ownerfiles import OwnerFiles
 from appliance.security.addresses import LocalAddresses
@@ -21,6 +22,7 @@ from appliance.web import screen
 from appliance.web.certificates import Machine
 from appliance.web.screen import PresenceParts, ScreenService, Told, setup_text
 from tests.unit.rootfs import scripts
+from tests.unit.web.networking import POINT
 from tests.unit.web.world import PASSWORD, World
 
 NAMED = ("127.0.0.1", "192.168.1.20", "fe80::1", "fd00::20")
@@ -51,6 +53,7 @@ class Room:
                 folder=parts.folder,
                 device_id=parts.device_id,
                 clock=SystemClock(),
+                situation=parts.network_situation,
                 look=lambda: self.at,
             )
         )
@@ -110,7 +113,20 @@ def test_another_address_is_shown_and_the_same_is_not_written_again(room: Room) 
     assert "It has no network yet." in room.look(service)
 
 
+def test_the_own_wifi_network_is_told_while_it_is_open_with_the_key_that_joins_it(room: Room) -> None:
+    service = room.service()
+    assert "Wi-Fi" not in room.look(service)
+    room.world.parts.network_situation.publish(NetworkSituation(point=POINT))
+    text = room.look(service)
+    for told in (POINT.name, POINT.key.reveal(), f"https://{POINT.address}"):
+        assert told in text
+        assert told in json.loads((room.shown / "show.json").read_text())["screen"]
+    room.world.parts.network_situation.publish(NetworkSituation())
+    assert POINT.key.reveal() not in room.look(service)
+
+
 def test_root_takes_it_as_it_is(room: Room) -> None:
+    room.world.parts.network_situation.publish(NetworkSituation(point=POINT))
     room.look(room.service())
     firstboot = scripts.load("nightjar-firstboot")
     shown = firstboot.read_shown(room.shown, room.shown.stat().st_uid)
