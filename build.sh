@@ -7,7 +7,7 @@ venv=$here/.venv
 run_packages=(python3 python3-venv indi-bin ca-certificates)
 check_packages=(python3 python3-venv shellcheck systemd indi-bin)
 test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-driver libnss3-tools openssl curl testssl.sh procps iproute2
-    dbus dbus-daemon polkitd udisks2 network-manager rauc python3-dbusmock udev kmod util-linux mount fdisk
+    dbus dbus-daemon polkitd udisks2 network-manager avahi-daemon dnsmasq-base rauc python3-dbusmock udev kmod util-linux mount fdisk
     openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio)
 image_packages=(python3 python3-venv git mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
 emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself

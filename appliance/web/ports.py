@@ -55,6 +55,19 @@ class TimeAndDate(Protocol):
         ...
 
 
+class FactoryReset(Protocol):
+    """Gives up all that was set and stored, and restarts the machine."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether this machine can be reset at all."""
+        ...
+
+    def begin(self, *, keep_pictures: bool) -> None:
+        """Order it; where this raises, nothing has happened."""
+        ...
+
+
 class HostName(Protocol):
     """The machine's name (hostname1)."""
 

@@ -28,6 +28,8 @@ def entry(packed: Path, *, version: str, epoch: int, size: int, sha256: str, add
         "extract_size": size,
         "extract_sha256": sha256,
         "image_download_size": packed.stat().st_size,
+        # Its settings come as a file that is read, not as a script that runs as root: nightjar-firstboot takes it over.
+        "init_format": "rpi-preseed",
         "release_date": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d"),
     }
     return json.dumps({"os_list": [listed]}, indent=1) + "\n"

@@ -23,6 +23,8 @@ ORDER = (
     "settings",
     "system",
     "machine",
+    "network",
+    "factory-reset",
     "sensors",
     "accounts",
     "security",

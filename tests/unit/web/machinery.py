@@ -67,6 +67,21 @@ class FakeHostName:
         self.now = name
 
 
+@dataclass
+class FakeFactoryReset:
+    """A reset after which everything is still there."""
+
+    is_available: bool = True
+    error: MachineError | None = None
+    done: list[bool] = field(default_factory=list)
+    """For each order, whether pictures are kept."""
+
+    def begin(self, *, keep_pictures: bool) -> None:
+        if self.error is not None:
+            raise self.error
+        self.done.append(keep_pictures)
+
+
 @dataclass(frozen=True)
 class FakeLink:
     """A card of the made-up machine."""
