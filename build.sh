@@ -9,7 +9,7 @@ check_packages=(python3 python3-venv shellcheck systemd indi-bin)
 test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-driver libnss3-tools openssl curl testssl.sh procps iproute2
     dbus dbus-daemon polkitd udisks2 network-manager avahi-daemon dnsmasq-base rauc python3-dbusmock udev kmod util-linux mount fdisk
     openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio)
-image_packages=(python3 python3-venv git mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
+image_packages=(python3 python3-venv git openssl mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
 emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself
 image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils)
 
@@ -22,7 +22,7 @@ usage: ./build.sh VERB
   test [PATH…]        run the tests, all or those under PATH (from the repository's root), two at once, with coverage
   check               look at the source: format, lint, types, layers, dead code, shell, units, advisories
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
-  image [--refresh-lock] [--address URL]
+  image [--refresh-lock] [--address URL] [--sign KEY]
                       build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today
   image-test [ARG…]   boot the newest image in dist/ in an emulated machine and ask it questions; ARGs are pytest's
   bundle, keys        not built yet

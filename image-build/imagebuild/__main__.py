@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagebuild import archive, lock, packages, sbom
+from imagebuild import archive, extra, lock, packages, sbom
 from imagebuild.bootfiles import MIB, NEW_STATE, fat, script_image, set_dates, state_partition
 from imagebuild.cache import Cache, key_of
 from imagebuild.disk import BASIC_DATA, LINUX, Partition, block_map
@@ -17,12 +17,14 @@ from imagebuild.kernel import Chosen, install_firmware, install_modules, make_in
 from imagebuild.program import Source, fill_root, pack_root
 from imagebuild.refresh import Wanted, refresh
 from imagebuild.run import BuildError, must_be_root, run
+from imagebuild.signature import sign
 from imagebuild.terminal import Steps
 from imagebuild.wheels import make_wheels
 
 HERE = Path(__file__).resolve().parents[1]
 CODE = HERE / "imagebuild"
 LOCK, WANTED, MODULES, INIT = HERE / "packages.lock", HERE / "packages.toml", HERE / "modules.toml", HERE / "initrd.sh"
+EXTRA = HERE / "extra"
 STEPS = ("package files", "tools", "system", "kernel", "wheels", "program", "disk", "download")
 ROOT_LIMIT = DOWNLOAD_LIMIT = 400 * MIB
 FIRMWARE_SIZE, STATE_SIZE, BOOT_SIZE, ROOT_SIZE = 96 * MIB, 8 * MIB, 128 * MIB, 512 * MIB
@@ -41,8 +43,17 @@ class Stages:
     wheels: Path
 
 
-def build(source: Source, cache: Cache, address: str) -> Path:
+def build(source: Source, cache: Cache, address: str, key: Path | None) -> Path:
     """Build the image; return where it lies.
+
+    Parameters
+    ----------
+    source : Source
+    cache : Cache
+    address : str
+        Where the download will be published.
+    key : Path or None
+        What it is signed with.
 
     Raises
     ------
@@ -51,7 +62,8 @@ def build(source: Source, cache: Cache, address: str) -> Path:
     """
     steps = Steps(cache.folder / "times.json", STEPS)
     locked = lock.read(LOCK)
-    stages = _stages(source, cache, steps, locked)
+    extras = extra.read(EXTRA, packages.TARGET)
+    stages = _stages(source, cache, steps, locked, extras)
     with cache.scratch() as scratch:
         root, image = scratch / "root", scratch / f"nightjar-{source.version}-arm64.img"
         with steps.step("program"):
@@ -61,10 +73,15 @@ def build(source: Source, cache: Cache, address: str) -> Path:
         with steps.step("disk"):
             _make_disk(image, scratch, source, stages)
         with steps.step("download"):
-            return _make_download(image, source, locked, stages, address)
+            packed = _make_download(image, source, (*locked, *extras), stages, address)
+    if key is not None:
+        sign(packed.with_name(f"{packed.name}.sha256"), key)
+    return packed
 
 
-def _stages(source: Source, cache: Cache, steps: Steps, locked: tuple[lock.Package, ...]) -> Stages:
+def _stages(
+    source: Source, cache: Cache, steps: Steps, locked: tuple[lock.Package, ...], extras: dict[lock.Package, Path]
+) -> Stages:
     own = packages.architecture()
     image, parts, test = (lock.used_for(locked, use) for use in ("image", "parts", "test"))
     tools_wanted = lock.used_for(locked, f"tools-{own}")
@@ -81,7 +98,9 @@ def _stages(source: Source, cache: Cache, steps: Steps, locked: tuple[lock.Packa
         tools = cache.get("tools", key, lambda folder: packages.make_tools(folder, repository(folder, tools_wanted)))
     with steps.step("system"):
         key = key_of(repr(image), repr(tools_wanted), *code)
-        system = cache.get("system", key, lambda folder: packages.make_system(folder, repository(folder, image), tools))
+        base = cache.get("base", key, lambda folder: packages.make_base(folder, repository(folder, image)))
+        system = cache.get("system", key, lambda folder: packages.make_system(folder, base, repository(folder, image), tools))
+        system = _extended(cache, system, tools, key, extras)
     with steps.step("kernel"):
         unpacked = cache.get(
             "parts", key_of(repr(parts + test)), lambda folder: packages.unpack(parts + test, cache.pool, folder)
@@ -92,6 +111,19 @@ def _stages(source: Source, cache: Cache, steps: Steps, locked: tuple[lock.Packa
         key = key_of(source.folder / "uv.lock", CODE / "wheels.py", repr(tools_wanted))
         wheels = cache.get("wheels", key, lambda folder: make_wheels(folder, source.folder, tools / "root"))
     return Stages(tools, system, kernel, unpacked, wheels)
+
+
+def _extended(cache: Cache, system: Path, tools: Path, system_key: str, extras: dict[lock.Package, Path]) -> Path:
+    """Return the system with whoever builds' own packages, where there are any."""
+    if not extras:
+        return system
+
+    def make(folder: Path) -> None:
+        extra.fill_pool(folder / "pool", extras)
+        archive.make_repository(folder / "repository", folder / "pool", tuple(extras))
+        packages.make_extended(folder, system, folder / "repository", tools)
+
+    return cache.get("extended", key_of(system_key, repr(sorted(extras)), CODE / "extra.py"), make)
 
 
 def _download(cache: Cache, wanted: dict[str, tuple[lock.Package, ...]]) -> None:
@@ -171,7 +203,7 @@ def _make_download(image: Path, source: Source, locked: tuple[lock.Package, ...]
     _must_fit(made, DOWNLOAD_LIMIT)
     run("mv", made, packed)
     (dist / f"{packed.name}.sha256").write_text(f"{_sha256(packed)}  {packed.name}\n", encoding="ascii")
-    parts = sbom.debian_parts([one for one in locked if one.use in {"image", "parts"}], archive.RELEASE)
+    parts = sbom.debian_parts([one for one in locked if one.use in {"image", "parts", extra.USE}], archive.RELEASE)
     parts += sbom.python_parts(stages.wheels / "site")
     stem = f"nightjar-{source.version}-arm64"
     (dist / f"{stem}.spdx.json").write_text(sbom.spdx(parts, source.version, source.epoch), encoding="utf-8")
@@ -200,6 +232,7 @@ def main(arguments: list[str]) -> int:
         "--refresh-lock", action="store_true", help="take the package versions that Debian has today, and build nothing"
     )
     parser.add_argument("--address", default="", help="where the download will be published, for the list of Raspberry Pi Imager")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the download's sum with this Ed25519 key, a PEM file")
     options = parser.parse_args(arguments)
     try:
         must_be_root()
@@ -210,7 +243,7 @@ def main(arguments: list[str]) -> int:
                     changed = refresh(Wanted.read(WANTED), LOCK, scratch)
                 print("\n".join(changed) or "packages.lock is as it was")
                 return 0
-            packed = build(Source(HERE.parent), cache, options.address)
+            packed = build(Source(HERE.parent), cache, options.address, options.sign)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

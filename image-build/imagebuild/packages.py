@@ -27,6 +27,8 @@ POOL = "/run/nightjar-packages"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 COMPILER = "usr/lib/python3.13/py_compile.py"
 """What packages have Python's files compiled with: minutes of emulation for what the tools' Python does in seconds."""
+NO_COMPILER = 'import sys\n\nif __name__ == "__main__":\n    sys.stdin.read()\n'
+"""In its place until all is installed. It takes the names that it is given: who writes them must find somebody who reads."""
 
 
 def architecture() -> str:
@@ -48,12 +50,34 @@ def make_tools(folder: Path, repository: Path) -> None:
     _bootstrap(folder / "root", repository, architecture(), include=_names(repository), left_out=LEFT_OUT)
 
 
-def make_system(folder: Path, repository: Path, tools: Path) -> None:
-    """Install the image's packages in `folder/root`."""
+def make_base(folder: Path, repository: Path) -> None:
+    """Install in `folder/root` what every Debian has, and apt: all of it by emulation."""
+    _bootstrap(folder / "root", repository, TARGET, include=(), left_out=(*LEFT_OUT, f"/{COMPILER}"))
+
+
+def make_system(folder: Path, base: Path, repository: Path, tools: Path) -> None:
+    """Install the image's packages in `folder/root`, above what every Debian has."""
     root = folder / "root"
-    _bootstrap(root, repository, TARGET, include=(), left_out=(*LEFT_OUT, f"/{COMPILER}"))
+    run("cp", "--archive", "--reflink=auto", base / "root", root)
     (root / COMPILER).parent.mkdir(parents=True)
-    (root / COMPILER).write_text("")
+    _install(root, repository, tools)
+    (package,) = repository.glob("libpython3.13-minimal_*.deb")
+    (root / COMPILER).unlink()
+    run("sh", "-c", 'dpkg-deb --fsys-tarfile "$0" | tar --extract --directory "$1" --file=- "$2"', package, root, f"./{COMPILER}")
+
+
+def make_extended(folder: Path, system: Path, repository: Path, tools: Path) -> None:
+    """Install more packages in `folder/root`, above the system."""
+    root = folder / "root"
+    run("cp", "--archive", "--reflink=auto", system / "root", root)
+    compiler = (root / COMPILER).read_bytes()
+    _install(root, repository, tools)
+    (root / COMPILER).write_bytes(compiler)
+
+
+def _install(root: Path, repository: Path, tools: Path) -> None:
+    """Install all packages of a folder, and none from elsewhere."""
+    (root / COMPILER).write_text(NO_COMPILER)
     native = architecture() != TARGET
     binds = dict(_native_tools(root, tools / "root")) if native else {}
     (root / "etc/apt/apt.conf.d/00image").write_text(
@@ -72,17 +96,10 @@ def make_system(folder: Path, repository: Path, tools: Path) -> None:
     if complaints := run_in(root, "dpkg", "--audit"):
         raise BuildError(f"not all packages are installed well: {complaints[:2000]}")
     policy.unlink()
-    _put_compiler_back(root, repository)
     if native:
         (root / "lib64").unlink()
         for name in (LIBRARIES, "usr/lib64"):
             (root / name).rmdir()
-
-
-def _put_compiler_back(root: Path, repository: Path) -> None:
-    (package,) = repository.glob("libpython3.13-minimal_*.deb")
-    (root / COMPILER).unlink()
-    run("sh", "-c", 'dpkg-deb --fsys-tarfile "$0" | tar --extract --directory "$1" --file=- "$2"', package, root, f"./{COMPILER}")
 
 
 def _bootstrap(root: Path, repository: Path, of: str, *, include: tuple[str, ...], left_out: tuple[str, ...]) -> None:

@@ -32,7 +32,7 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{words[3]} was not done after {timeout_s:.0f} s: {' '.join(words[3:])[:500]}") from error
     if ended.returncode:
-        said = (ended.stderr + b"\n" + ended.stdout).decode(errors="replace").strip()
+        said = (ended.stdout + b"\n" + ended.stderr).decode(errors="replace").strip()
         raise BuildError(f"{' '.join(words[3:])[:500]}\nended with {ended.returncode}: {said[-4000:]}")
     return ended.stdout.decode(errors="replace")
 
