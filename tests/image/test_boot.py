@@ -21,7 +21,8 @@ MDNS = {("udp", "0.0.0.0", 5353), ("udp6", "::", 5353)}
 ENABLED = {
     "NetworkManager.service", "NetworkManager-dispatcher.service", "avahi-daemon.service", "avahi-daemon.socket",
     "nftables.service", "systemd-timesyncd.service", "udisks2.service", "wpa_supplicant.service",
-    "nightjar-ca.path", "nightjar-ca.service", "nightjar-ca.timer", "nightjar-indi.service", "nightjar-persist.path",
+    "nightjar-ca.path", "nightjar-ca.service", "nightjar-ca.timer", "nightjar-data.service", "nightjar-factory-reset.path",
+    "nightjar-firstboot.path", "nightjar-firstboot.service", "nightjar-indi.service", "nightjar-persist.path",
     "nightjar-persist.service", "nightjar-trust.path", "nightjar.service", "nightjar.socket",
 }  # fmt: skip
 WRITABLE = {"/var/tmp", "/run/lock", "/run/dbus/system_bus_socket"}

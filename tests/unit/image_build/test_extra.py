@@ -15,7 +15,7 @@ def package(folder: Path, file: str, *, name: str = "indi-own", version: str = "
     tree = folder / f"tree-{file}"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN/control").write_text(
-        f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: A <a@example.org>\nDescription: a driver\n"
+        f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: A <a@b.org>\nDescription: driver\n"
     )
     made = folder / "extra" / file
     made.parent.mkdir(exist_ok=True)
