@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.card import Card, unpacked
+from tests.image.cuts import Cut, Results, planned
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,8 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave these tests to `./build.sh image-test`: an image is not built at each run of the others."""
-    is_test = collection_path.name.startswith("test_")
-    return True if is_test and config.getoption("--image", default=None) is None else None
+    if not collection_path.name.startswith("test_"):
+        return None
+    if config.getoption("--image", default=None) is None:
+        return True
+    return True if collection_path.name == "test_power_cuts.py" and not cuts_of(config) else None
+
+
+def cuts_of(config: pytest.Config) -> list[Cut]:
+    """Return the power cuts that are asked for and have no outcome yet."""
+    return planned(config.getoption("--seed"), config.getoption("--power-cuts"), Results(config.getoption("--results")))
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,8 @@ class Work:
     """Something that the panel is asked for again and again, until the power goes; remembers what it confirmed."""
 
     def __init__(self, act: Callable[[], object]) -> None:
-        self._act, self.confirmed = act, None
+        self._act = act
+        self.confirmed: object = None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 

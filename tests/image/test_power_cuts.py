@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.image.card import COMMANDS, Card
-from tests.image.cuts import Cut, Results, healthy, planned, prepare_claimed, suffer
+from tests.image.conftest import cuts_of
+from tests.image.cuts import Cut, Results, healthy, prepare_claimed, suffer
 from tests.integration.guest.panel import Panel
 
 pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(7200)]
@@ -15,10 +16,8 @@ pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(7200)]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each cut that has no outcome yet."""
-    option = metafunc.config.getoption
     if "cut" in metafunc.fixturenames:
-        cuts = planned(option("--seed"), option("--power-cuts"), Results(option("--results")))
-        metafunc.parametrize("cut", cuts, ids=str)
+        metafunc.parametrize("cut", cuts_of(metafunc.config), ids=str)
 
 
 @pytest.fixture(scope="module")
