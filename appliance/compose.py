@@ -28,15 +28,19 @@ from appliance.domain.commands import CameraCommand
 from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
 from appliance.domain.machine import Reading
+from appliance.domain.secret import Secret
 from appliance.host.announcer import Announcer
 from appliance.host.clock import TimeAndDate
 from appliance.host.hostname import HostName
+from appliance.host.indidrivers import IndiDrivers
 from appliance.host.network import Network
+from appliance.host.radiocountry import RadioCountry
 from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
 from appliance.housekeeping.damage import tell_damage
+from appliance.housekeeping.kept import KeptSecret
 from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.naming import NameKeeper
 from appliance.housekeeping.ownersfile import OwnersFileKeeper
@@ -45,6 +49,7 @@ from appliance.housekeeping.pointkey import PointKey
 from appliance.housekeeping.service import HousekeepingService
 from appliance.machinery import MachineChannels, Machinery
 from appliance.pipeline.service import PipelineService
+from appliance.security.tokens import new_point_key, new_setup_code
 from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
@@ -129,6 +134,14 @@ def reset_admin(data: Path) -> int:
     return 0
 
 
+def code_of_now(kept: KeptSecret, accounts: AccountStore, *, is_kept: bool) -> Secret[str]:
+    """Return the setup code: the same at each start where it is kept, until the appliance is claimed."""
+    if is_kept and not accounts.is_claimed:
+        return kept.value()
+    kept.forget()
+    return new_setup_code()
+
+
 @dataclass(frozen=True, slots=True)
 class _Stored:
     """What is on disk, opened."""
@@ -199,13 +212,21 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     # who may come in
     vault = VaultKeeper(folder)
     vault.open()
-    gate = Gate(stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
+    credentials = CredentialStore(database, true_clock)
+    point_key = KeptSecret("network.point", new_point_key, credentials, lambda: vault.vault)
+    setup_code = KeptSecret("setup.code", new_setup_code, credentials, lambda: vault.vault)
+    gate = Gate(
+        stores,
+        lambda: vault.vault,
+        true_clock,
+        lambda: true_clock.now() >= OLDEST_TIME,
+        code_of_now(setup_code, stores.accounts, is_kept=around.keeps_setup_code),
+    )
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     device_id = around.device_id(folder)
     certificates = CertificateKeeper(folder, true_clock, board, around.issuer(folder, true_clock))
 
     # where pictures are sent, and who sends them here
-    credentials = CredentialStore(database, true_clock)
     supplies = Supplies(
         safe=Safe(credentials, lambda: vault.vault),
         frame_of=frame_store.of_name,
@@ -239,7 +260,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         audit=stored.audit,
         board=board,
         clock=true_clock,
-        point_key=PointKey(credentials, lambda: vault.vault).kept,
+        point_key=point_key.value,
         frames=frames,
         developed=developed,
         camera=status,
@@ -286,6 +307,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     network_situation=channels.network_situation,
                     updates=Updates(bus),
                     factory_reset=FactoryReset(units, around.shown),
+                    camera_drivers=IndiDrivers(is_followed=around.follows_driver),
+                    radio_country=RadioCountry(around.shown),
                     readings=readings,
                     reading_store=reading_store,
                     sticks=channels.sticks,

@@ -57,6 +57,10 @@ class Surroundings(Protocol):
     """To the machine's services."""
     shown: Path | None
     """Where what is told on the machine's own screen is left; None where there is none of ours."""
+    keeps_setup_code: bool
+    """Whether the setup code is read from a card that has to be taken out for it, and so must hold at the next start."""
+    follows_driver: bool
+    """Whether the INDI server runs the driver that the settings name."""
     handed: OwnerFiles
     """What the machine's start hands over."""
 
@@ -110,6 +114,7 @@ class Development:
             none_because=f"development leaves this computer's services alone, unless {BUS_VARIABLE} names a bus",
         )
         self.shown: Path | None = None
+        self.keeps_setup_code = self.follows_driver = False
         self.handed = OwnerFiles(_NOTHING, _NOTHING)
 
     @property
@@ -168,6 +173,7 @@ class Device:
         self.listen = sort_sockets(take_sockets(SOCKETS))
         self.bus = Bus()
         self.shown: Path | None = SHOWN
+        self.keeps_setup_code, self.follows_driver = True, camera is None
         self.handed = OwnerFiles()
 
     @property

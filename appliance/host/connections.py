@@ -33,6 +33,8 @@ from appliance.host.profiles import Profile, saved_of, with_addresses
 PATH = f"{ROOT}/NetworkManager"
 _SETTINGS, _CONNECTION, _ACTIVE = f"{SERVICE}.Settings", f"{SERVICE}.Settings.Connection", f"{SERVICE}.Connection.Active"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
+_COUNTRY_SET = "run/nightjar-firstboot/wifi-country"
+"""What root has told the kernel; the other tells only what the kernel was started with."""
 _COUNTRY = "sys/module/cfg80211/parameters/ieee80211_regdom"
 _MOST_HEARD = 60
 _IN_MEMORY = 2
@@ -133,7 +135,7 @@ class Connections:
 
     def country(self) -> str:
         """Return whose rules the Wi-Fi follows, in two letters; empty where they are those of the whole world, or not known."""
-        found = self._files.text(_COUNTRY) or ""
+        found = self._files.text(_COUNTRY_SET) or self._files.text(_COUNTRY) or ""
         return found if len(found) == 2 and found.isalpha() and found.isupper() else ""
 
     def is_up(self, attempt: Attempt) -> bool:

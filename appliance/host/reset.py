@@ -1,10 +1,10 @@
 """The factory reset: an order to a root oneshot that takes no arguments, and beside it whether pictures are kept."""
 
-import os
 from pathlib import Path
 from typing import Protocol
 
 from appliance.domain.errors import MachineError, UnavailableError
+from appliance.host.orders import leave_order
 
 CHOICE = "factory-reset"
 """In the folder of what the panel shows; `nightjar-factory-reset` reads it there."""
@@ -41,14 +41,8 @@ class FactoryReset:
         """Order it; raises as `Bus.call` does, and then nothing has happened."""
         if self._folder is None or not self.is_available:
             raise UnavailableError("not available on this machine: only the appliance can be reset")
-        path = self._folder / CHOICE
-        part = path.with_name(f"{CHOICE}.part")
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-            with os.fdopen(descriptor, "w") as file:
-                os.fchmod(descriptor, 0o640)  # whatever the umask is: root reads it as the group does
-                file.write(_WORDS[keep_pictures])
-            part.replace(path)
+            leave_order(self._folder / CHOICE, _WORDS[keep_pictures])
         except OSError as error:
             raise MachineError(f"the reset cannot be ordered: {error.strerror}") from error
         self._units.start_factory_reset()

@@ -62,7 +62,7 @@ class Camera(Section):
     )
     driver: str = setting(
         "", "INDI driver",
-        "Name of the INDI driver that the appliance's own server runs, for instance indi_asi_ccd. Empty: none.",
+        "What the appliance's own INDI server runs, for instance indi_asi_ccd; see System, Camera driver. Empty: none.",
         max_length=65, pattern=r"^(indi_[A-Za-z0-9_]{1,60}|nightjar-sky)?$",
     )  # fmt: skip
     transport: Transport = setting(

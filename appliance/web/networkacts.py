@@ -81,6 +81,12 @@ def close_point(visit: Visit) -> None:
     visit.note("own wi-fi network closed")
 
 
+def set_country(visit: Visit, untrusted_code: str) -> None:
+    """Have the radios follow the rules of another country."""
+    code = visit.parts.radio_country.order(untrusted_code)
+    visit.note("wi-fi country set", code)
+
+
 def keep(visit: Visit) -> None:
     """Keep the change on trial."""
     situation = _situation(visit)

@@ -33,7 +33,7 @@ from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.peergate import PeerGate
 from appliance.web.people import People
-from appliance.web.ports import Couriers, FactoryReset, HostName, Network, TimeAndDate, Updates
+from appliance.web.ports import CameraDrivers, Couriers, FactoryReset, HostName, Network, RadioCountry, TimeAndDate, Updates
 from appliance.web.receiving import Receiver
 from appliance.web.v1gate import V1Gate
 
@@ -82,6 +82,8 @@ class WebParts:
     network_situation: Published[NetworkSituation]
     updates: Updates
     factory_reset: FactoryReset
+    camera_drivers: CameraDrivers
+    radio_country: RadioCountry
     readings: Published[Reading | None]
     reading_store: ReadingStore
     sticks: Published[tuple[Stick, ...]]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from appliance.domain.driver import CameraDriver, PluggedCamera
 from appliance.domain.upload import Checked, Courier
 
 
@@ -65,6 +66,36 @@ class FactoryReset(Protocol):
 
     def begin(self, *, keep_pictures: bool) -> None:
         """Order it; where this raises, nothing has happened."""
+        ...
+
+
+class RadioCountry(Protocol):
+    """Whose rules the radios follow."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be set from here."""
+        ...
+
+    def order(self, untrusted_code: str) -> str:
+        """Order a country by its two letters, and return them."""
+        ...
+
+
+class CameraDrivers(Protocol):
+    """INDI drivers of cameras, and cameras that are plugged in."""
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the INDI server here runs the driver that the settings name."""
+        ...
+
+    def installed(self) -> tuple[CameraDriver, ...]:
+        """Return the drivers that can be chosen."""
+        ...
+
+    def plugged(self) -> tuple[PluggedCamera, ...]:
+        """Return the cameras that are plugged in."""
         ...
 
 

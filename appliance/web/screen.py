@@ -171,7 +171,7 @@ def _point_lines(point: OwnPoint) -> list[str]:
 
 def _code_lines(told: Told) -> list[str]:
     if told.setup_code:
-        lines = [f"Setup code: {told.setup_code}", "Open the panel and enter it there; each start makes a new one."]
+        lines = [f"Setup code: {told.setup_code}", "Open the panel and enter it there. It holds until somebody has done so."]
     elif told.recovery_code:
         lines = [
             f"Setup code: {told.recovery_code}",

@@ -3,6 +3,7 @@
 from appliance.web.pages import (
     accounts,
     audit,
+    camera,
     certificate,
     entry,
     files,
@@ -29,6 +30,7 @@ from appliance.web.pages import (
 __all__ = [
     "accounts",
     "audit",
+    "camera",
     "certificate",
     "entry",
     "files",

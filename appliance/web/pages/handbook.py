@@ -22,6 +22,7 @@ ORDER = (
     "notices",
     "settings",
     "system",
+    "camera",
     "machine",
     "network",
     "factory-reset",

@@ -14,6 +14,7 @@ from appliance.web.networkacts import (
     open_point,
     phase,
     set_addresses,
+    set_country,
     undo,
     words_of,
 )
@@ -115,6 +116,19 @@ def forget_connection(visit: Visit) -> Answer:
     return Redirect(f"{HERE}?done=network-forgotten")
 
 
+# The country
+
+
+@route("POST", "/network/country", access=Access.ADMIN)
+def choose_country(visit: Visit) -> Answer:
+    """Have the radios follow the rules of another country."""
+    try:
+        set_country(visit, visit.form.get("country", ""))
+    except (InputError, MachineError) as error:
+        return _page(visit, error)
+    return Redirect(f"{HERE}?done=network-country")
+
+
 # The machine's own access point
 
 
@@ -192,6 +206,7 @@ def _page(visit: Visit, error: InputError | MachineError | None = None) -> Page:
         "heard": [(one, one.ssid in joined, unusable(one.security)) for one in situation.heard],
         "saved": [(one, used.get(one.path, ""), _addresses_of(one)) for one in situation.saved],
         "has_wifi": any(card.is_wifi for card in situation.cards),
+        "can_set_country": visit.parts.radio_country.is_available,
         "can_open": any(card.can_be_point for card in situation.cards),
         "is_looking": visit.query.get("done") == "network-looking",
         "problem": problem,

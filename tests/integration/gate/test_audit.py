@@ -37,7 +37,9 @@ BY_ITSELF = "stick.export"
 ELSEWHERE = {
     "PUT /indi-allsky/sync/v1/<kind>": "brings pictures of another program: tests/integration/web/test_indiallsky.py",
     "POST /settings/review": "shows what would change and saves nothing",
+    "POST /camera/driver": "needs the appliance's own INDI server: tests/unit/web/test_camera.py",
     "POST /claim": "comes before all others and is the first entry",
+    "POST /network/country": "needs root's reader of it: tests/unit/web/test_network.py",
     "POST /machine/reset": "would end everything else: tests/unit/web/test_reset.py",
     "PUT /api/v1/sync/<kind>/<night>/<name>": "takes what a peer sends, which is counted with the peer",
     "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",

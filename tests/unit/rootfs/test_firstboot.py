@@ -503,6 +503,33 @@ def test_cards_that_udev_refused_before_are_let_in_and_keyboards_are_not(card: C
     assert card.read("usb/drivers_probe") == "1-1:1.0"
 
 
+def test_the_country_that_the_panel_orders_is_kept_set_and_told(card: Card) -> None:
+    card.put("nightjar.toml", '[network]\ncountry = "DE"\n')
+    card.start()
+    (card.folder / "shown/wifi-country").write_text("AT\n")
+    card.start()
+    assert (card.read("persist/wifi-country"), card.countries) == ("AT\n", ["DE", "AT"])
+    assert card.read("handed/wifi-country") == "AT\n"
+    (card.folder / "shown/wifi-country").unlink()
+    card.start()
+    assert card.countries == ["DE", "AT", "AT"], "the owner's file is taken over once, the panel's word stays"
+
+
+@pytest.mark.parametrize("order", ["AUT", "A1", "A\n/etc/passwd", "", "ÄT"])
+def test_an_order_that_is_no_country_changes_nothing(card: Card, order: str) -> None:
+    (card.folder / "shown/wifi-country").write_text(order)
+    card.start(2)
+    assert not (card.folder / "persist/wifi-country").exists()
+    assert card.countries == []
+
+
+def test_a_link_in_the_place_of_an_order_is_not_followed(card: Card) -> None:
+    (card.folder / "secret").write_text("AT")
+    (card.folder / "shown/wifi-country").symlink_to(card.folder / "secret")
+    card.start(2)
+    assert not (card.folder / "persist/wifi-country").exists()
+
+
 def test_a_machine_without_a_radio_starts_all_the_same(card: Card) -> None:
     def none(_: str) -> None:
         raise OSError(2, "No such file or directory")

@@ -21,6 +21,7 @@ from appliance.domain.network import (
     UndoChange,
 )
 from appliance.web.app import Panel
+from tests.unit.web.machinery import FakeRadioCountry
 from tests.unit.web.networking import CABLE_UUID, HOME, POINT, SITUATION, STATIC, WIFI_UUID
 from tests.unit.web.world import World, callers
 
@@ -85,6 +86,18 @@ def test_staff_sees_and_is_offered_nothing(bench: Bench) -> None:
     for words in ("Home", "78 %", "2.4 GHz, 5 GHz", "WPA2 and WPA3", "Cable eth0", "IPv4 192.0.2.20/24, gateway 192.0.2.1", "AT"):
         assert words in page.text
     assert 'href="/network"' in bench.staff.get("/machine").text
+
+
+def test_the_country_of_the_radios_is_ordered_where_somebody_takes_the_order(bench: Bench) -> None:
+    country = bench.parts.radio_country
+    assert isinstance(country, FakeRadioCountry)
+    assert 'action="/network/country"' in bench.admin.get("/network").text
+    answer = bench.admin.post("/network/country", {"country": "DE"})
+    assert (answer.status, answer.header("location")) == (303, "/network?done=network-country")
+    assert (country.orders, bench.acts()) == (["DE"], [("wi-fi country set", "DE")])
+    bench.refuses("country", {"country": "DEU"}, "two letters")
+    country.is_available = False
+    assert 'action="/network/country"' not in bench.admin.get("/network").text
 
 
 def test_names_of_others_are_shown_as_text(bench: Bench) -> None:

@@ -34,7 +34,7 @@ def test_the_page_says_what_goes_and_asks_for_id_and_password(world: World, admi
     assert "This cannot be undone" in page.text
     assert world.parts.device_id in page.text
     assert 'type="password"' in page.text
-    assert 'value="remove" checked' in page.text
+    assert 'value="remove" selected' in page.text
 
 
 @pytest.mark.parametrize(("pictures", "kept"), [("remove", False), ("keep", True), ("", False), ("Keep", False)])

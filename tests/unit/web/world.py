@@ -55,7 +55,15 @@ from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
-from tests.unit.web.machinery import FakeFactoryReset, FakeHostName, FakeNetwork, FakeTimeAndDate, FakeUpdates
+from tests.unit.web.machinery import (
+    FakeCameraDrivers,
+    FakeFactoryReset,
+    FakeHostName,
+    FakeNetwork,
+    FakeRadioCountry,
+    FakeTimeAndDate,
+    FakeUpdates,
+)
 
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
@@ -213,6 +221,8 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             network_situation=Published(NetworkSituation()),
             updates=FakeUpdates(),
             factory_reset=FakeFactoryReset(),
+            camera_drivers=FakeCameraDrivers(),
+            radio_country=FakeRadioCountry(),
             readings=readings,
             reading_store=ReadingStore(database),
             sticks=Published(()),
