@@ -45,7 +45,6 @@ from appliance.housekeeping.machine import MachineWatch
 from appliance.housekeeping.naming import NameKeeper
 from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
-from appliance.housekeeping.pointkey import PointKey
 from appliance.housekeeping.service import HousekeepingService
 from appliance.machinery import MachineChannels, Machinery
 from appliance.pipeline.service import PipelineService

@@ -40,11 +40,6 @@ def new_point_key() -> Secret[str]:
     return Secret(_crockford(CODE_CHARACTERS))
 
 
-def new_point_key() -> Secret[str]:
-    """Return a fresh key for the machine's own access point: 12 characters that people type, 60 random bits."""
-    return Secret(_crockford(CODE_CHARACTERS))
-
-
 def new_device_id() -> str:
     """Return a fresh device id: 8 Crockford characters."""
     return _crockford(DEVICE_ID_CHARACTERS)
