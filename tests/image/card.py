@@ -82,7 +82,7 @@ class Card(Machine):
         """
         self.card = folder / "card.qcow2"
         form = "qcow2" if image.suffix == ".qcow2" else "raw"
-        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", form, str(self.card), CARD_SIZE]
+        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image.resolve()), "-F", form, str(self.card), CARD_SIZE]
         subprocess.run(command, check=True, timeout=60)
         self.port, self.plain_port, self.indi_port, self.other_port = free_ports(4)
         credentials = {"systemd.extra-unit.t.service": UNIT, "systemd.extra-unit.tmp.mount": PULLED_IN}
