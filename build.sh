@@ -19,7 +19,7 @@ usage: ./build.sh VERB
 
   run [--data DIR] [--port N] [--listen ADDR] [--camera sky|ccd|NAME]
                       start the appliance here; the panel's address and the setup code are printed
-  test [PATH…]        run the tests, all or those under PATH (from the repository's root), two at once, with coverage
+  test [PATH…]        run the tests, all or those under PATH (from the repository's root), two at once
   check               look at the source: format, lint, types, layers, dead code, shell, units, advisories
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
   image [--refresh-lock] [--address URL] [--sign KEY]
@@ -104,8 +104,7 @@ run() {
 run_tests() {
     set_up "${test_packages[@]}"
     cd "$here"
-    exec "$venv/bin/python" -m pytest -p tests.workers --numprocesses=2 --no-loadscope-reorder \
-        --cov --cov-report=term:skip-covered "$@"
+    exec "$venv/bin/python" -m pytest -p tests.workers --numprocesses=2 --no-loadscope-reorder "$@"
 }
 
 step() { say "check: $1"; "${@:2}" || failed+=("$1"); }  # NAME COMMAND…

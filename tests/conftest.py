@@ -20,6 +20,11 @@ hypothesis.settings.register_profile("nightjar", deadline=None, derandomize=os.e
 hypothesis.settings.load_profile("nightjar")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a developer ask for more than every run does."""
+    parser.addoption("--damaged", type=int, default=40, help="how many damaged file systems the guest is given")
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """Return the root of the repository."""

@@ -1,41 +1,15 @@
 """A real FTP server, pyftpdlib, with TLS in a process of its own."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.integration.process.appliance import children_of
 from tests.integration.uploads.certificates import Issued
+from tests.integration.uploads.served import Served, free_port, served
 
-ROOT = Path(__file__).resolve().parents[3]
 USER, PASSWORD = "ada", "rings of Saturn"
-
-
-@dataclass
-class Ftpd:
-    """The server, and where it is."""
-
-    port: int
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def kill(self) -> None:
-        """End the server with every connection that it serves."""
-        todo = [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            with suppress(OSError):
-                todo += children_of(pid)
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
 
 
 @contextmanager
@@ -47,7 +21,7 @@ def ftpd(
     tls: str = "explicit",
     may_write: bool = True,
     is_full: bool = False,
-) -> Iterator[Ftpd]:
+) -> Iterator[Served]:
     """Serve a folder.
 
     Parameters
@@ -63,33 +37,11 @@ def ftpd(
     is_full : bool
         Whether its user's quota is used up.
     """
-    log = issued.certificate.with_suffix(".log")
-    port = port or _free_port()
+    port = port or free_port()
     told = json.dumps([str(folder), str(issued.certificate), str(issued.key), port, tls, may_write, is_full])
-    yield from _served([sys.executable, "-P", "-m", "tests.integration.uploads.ftpd", told], port, log)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
-
-
-def _served(command: list[str], port: int, log: Path) -> Iterator[Ftpd]:
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    server = Ftpd(port, process, log)
-    try:
-        until = time.monotonic() + 30
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
+    command = [sys.executable, "-P", "-m", "tests.integration.uploads.ftpd", told]
+    with served(command, port, issued.certificate.with_suffix(".log")) as server:
         yield server
-    finally:
-        server.kill()
 
 
 def main(folder: str, certificate: str, key: str, port: int, tls: str, may_write: bool, is_full: bool) -> None:

@@ -2,16 +2,15 @@
 
 import os
 import pwd
-import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.uploads.certificates import Issued
+from tests.integration.uploads.served import Served, free_port, served
 
 USER, PASSWORD = "ada", "moons of Jupiter: four"
 GUEST = "guest"
@@ -21,25 +20,11 @@ COMMANDS = ("/usr/sbin/mosquitto", "mosquitto_passwd", "mosquitto_sub")
 
 
 @dataclass
-class Mqttd:
+class Mqttd(Served):
     """The broker, and where it is."""
 
-    port: int
-    process: "subprocess.Popen[bytes]"
-    log: Path
     plain_port: int
     """For the subscriber, which is not tried here."""
-
-    def kill(self) -> None:
-        """End the broker at once."""
-        with suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -85,21 +70,8 @@ def mqttd(
         f"user {pwd.getpwuid(os.geteuid()).pw_name}\nlistener {plain_port} 127.0.0.1\nlistener {port} 127.0.0.1\n{tls}"
         f"allow_anonymous false\npassword_file {accounts}\nacl_file {rules}\n{'' if forgets else keeping}{extra}\n"
     )
-    with log.open("ab") as out:
-        command = [COMMANDS[0], "-v", "-c", str(configuration)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    server = Mqttd(port, process, log, plain_port)
-    try:
-        until = time.monotonic() + 30
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        yield server
-    finally:
-        server.kill()
+    with served([COMMANDS[0], "-v", "-c", configuration], port, log) as server:
+        yield Mqttd(port, server.process, log, plain_port)
 
 
 @dataclass

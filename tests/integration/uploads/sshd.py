@@ -2,16 +2,13 @@
 
 import getpass
 import os
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.process.appliance import children_of
+from tests.integration.uploads.served import Served, free_port, served
 
 SSHD = Path("/usr/sbin/sshd")
 CONFIG = """\
@@ -31,12 +28,10 @@ Subsystem sftp {subsystem}
 
 
 @dataclass
-class Sshd:
+class Sshd(Served):
     """The server, and what a client needs to know of it."""
 
     folder: Path
-    port: int
-    process: "subprocess.Popen[bytes]"
 
     @property
     def user(self) -> str:
@@ -49,16 +44,6 @@ class Sshd:
     @property
     def client_key(self) -> str:
         return (self.folder / "client").read_text()
-
-    def kill(self) -> None:
-        """End the server with every connection that it serves."""
-        todo = [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            with suppress(OSError):
-                todo += children_of(pid)
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
 
 
 def make_keys(folder: Path, kind: str = "ed25519") -> None:
@@ -100,9 +85,7 @@ def sshd(
     is_read_only : bool
         Whether it lets nobody write.
     """
-    if not port:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+    port = port or free_port()
     subsystem = (
         "internal-sftp -R" if is_read_only else "internal-sftp"
     )  # no shell between: what a user's shell does first is not ours to wait for
@@ -115,18 +98,7 @@ def sshd(
     config.write_text(CONFIG.format(port=port, folder=folder, passwords="yes" if passwords else "no", subsystem=subsystem))
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in before a login; asked for as root only
-    with (folder / "sshd.log").open("ab") as log:
-        limited = ["bash", "-c", f"trap '' XFSZ; ulimit -f {file_limit_kib}; exec \"$@\"", "bash"] if file_limit_kib else []
-        process = subprocess.Popen([*limited, SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    server = Sshd(folder, port, process)
-    try:
-        until = time.monotonic() + 30
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            assert process.poll() is None, (folder / "sshd.log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        yield server
-    finally:
-        server.kill()
+    limited = ["bash", "-c", f"trap '' XFSZ; ulimit -f {file_limit_kib}; exec \"$@\"", "bash"] if file_limit_kib else []
+    log = folder / "sshd.log"
+    with served([*limited, SSHD, "-D", "-e", "-f", config], port, log) as server:
+        yield Sshd(port, server.process, log, folder)

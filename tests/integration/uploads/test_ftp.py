@@ -18,8 +18,9 @@ from appliance.settings.targets import FtpSecurity
 from appliance.uploads.faults import DEADLINE_S
 from appliance.uploads.ftp import CHUNK, FtpPlace, FtpTarget
 from tests.integration.uploads.certificates import Authority, Issued, self_signed
-from tests.integration.uploads.ftpd import PASSWORD, USER, Ftpd, ftpd
+from tests.integration.uploads.ftpd import PASSWORD, USER, ftpd
 from tests.integration.uploads.many import files_of, send_through_a_storm
+from tests.integration.uploads.served import Served
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.timeout(300)
 class Site:
     """A server with its folder and the authority that signed for it."""
 
-    server: Ftpd
+    server: Served
     there: Path
     authority: Authority
     issued: Issued

@@ -34,7 +34,8 @@ from appliance.uploads.port import Sender
 from appliance.uploads.topics import Topics, state_of
 from tests.integration.uploads.certificates import Authority, Issued, self_signed
 from tests.integration.uploads.many import send_through_a_storm
-from tests.integration.uploads.mqttd import COMMANDS, GUEST, PASSWORD, USER, Mqttd, Subscriber, free_port, mqttd, retained
+from tests.integration.uploads.mqttd import COMMANDS, GUEST, PASSWORD, USER, Mqttd, Subscriber, mqttd, retained
+from tests.integration.uploads.served import free_port
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.needs(*COMMANDS)]
 SENDER = Sender("7Q2M9KD4", "My sky", "0.1.0")

@@ -26,6 +26,7 @@ from appliance.uploads.port import Sender, Target
 from appliance.uploads.webhook import WebhookPlace, WebhookTarget
 from tests.integration.uploads.certificates import Authority, Issued, self_signed
 from tests.integration.uploads.receiver import Receiver, is_genuine, receiver
+from tests.integration.uploads.served import free_port
 from tests.integration.uploads.smtpd import PASSWORD, USER, Smtpd, smtpd
 
 pytestmark = pytest.mark.timeout(200)
@@ -59,12 +60,6 @@ def fault_of(act: Callable[[], None]) -> UploadError:
         act()
     assert time.monotonic() - began_s < 4 * DEADLINE_S
     return caught.value
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port: int = gone.getsockname()[1]
-    return port
 
 
 @dataclass

@@ -5,9 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from appliance.security import passwords
 from appliance.web.app import Panel
 from tests.unit.web.world import Caller, World, callers, fill, make_world
+
+
+@pytest.fixture
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Argon2 cost next to nothing: a panel is logged in to six times before its test begins."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, hash_len=32, salt_len=16)
+    monkeypatch.setattr(passwords, "_hasher", cheap)
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +29,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, certificates: Path) -> Iterator[World]:
+def world(tmp_path: Path, certificates: Path, _cheap_passwords: None) -> Iterator[World]:
     """Return an unclaimed panel's parts."""
     shutil.copytree(certificates, tmp_path / "data" / "tls")
     with make_world(tmp_path / "data") as made:
