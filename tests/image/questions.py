@@ -13,7 +13,14 @@ answer = [one for table, size in (("tcp", 4), ("tcp6", 16), ("udp", 4), ("udp6",
 """
 
 FILES = """
-import os, stat
+import errno, os, stat
+def attributes(path):
+    try:
+        return os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:  # a file system without them
+            return []
+        raise
 answer = {"rights": [], "capabilities": [], "writable": []}
 for top in given:
     device = os.lstat(top).st_dev
@@ -24,7 +31,7 @@ for top in given:
             mode = os.lstat(path).st_mode
             if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
                 answer["rights"].append(path)
-            if stat.S_ISREG(mode) and "security.capability" in os.listxattr(path, follow_symlinks=False):
+            if stat.S_ISREG(mode) and "security.capability" in attributes(path):
                 answer["capabilities"].append(path)
             if not stat.S_ISLNK(mode) and mode & stat.S_IWOTH:
                 answer["writable"].append(path)

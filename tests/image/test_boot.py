@@ -91,7 +91,8 @@ def test_exactly_these_sockets_listen(card: Card, panel: float) -> None:
 
 
 def test_from_outside_only_the_panel_is_reached(card: Card, panel: float) -> None:
-    for port, is_open in ((card.port, True), (card.plain_port, True), (card.indi_port, False), (card.other_port, False)):
+    assert ask(card, "/healthz") == 200
+    for port, is_open in ((card.plain_port, True), (card.indi_port, False), (card.other_port, False)):
         with socket.create_connection(("127.0.0.1", port), timeout=20) as outside:
             outside.settimeout(8)
             outside.sendall(b"GET / HTTP/1.1\r\nHost: nightjar.local\r\n\r\n")

@@ -1,6 +1,7 @@
 """The card as its owner meets it: claimed over HTTPS with the code of SETUP.TXT, a simulated camera, a picture in the panel."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -38,11 +39,15 @@ def test_the_code_is_gone_from_the_card_once_it_was_used(card: Card, panel: Pane
 
 @pytest.mark.parametrize("driver", ["indi_simulator_ccd", "nightjar-sky"])
 def test_a_simulated_camera_brings_a_picture_into_the_panel(panel: Panel, driver: str) -> None:
-    before = panel.latest_id()
+    device = {"indi_simulator_ccd": "CCD Simulator", "nightjar-sky": "Nightjar Sky"}[driver]
     panel.set("camera", driver=f'"{driver}"', period_s="5", duration_max_s="1")
-    wait_for(lambda: panel.latest_id() > before, f"a frame of {driver}", 1200, 3)
-    latest = panel.get("/api/v1/latest").json()
-    assert latest["camera"]["device"] == {"indi_simulator_ccd": "CCD Simulator", "nightjar-sky": "Nightjar Sky"}[driver]
+
+    def newest() -> dict[str, Any] | None:
+        answer = panel.get("/api/v1/latest")
+        told: dict[str, Any] = answer.json() if answer.status == 200 else {}
+        return told if told.get("frame") and told["camera"]["device"] == device else None
+
+    latest = wait_for(newest, f"a frame of {driver}", 1200, 3)
     picture = panel.get(latest["frame"]["picture_url"])
     assert picture.status == 200
     pixels = codec.decode(picture.body)

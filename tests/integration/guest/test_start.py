@@ -81,14 +81,17 @@ def test_indi_is_reached_by_its_unix_socket_and_loopback_only(guest: Guest, pane
     assert panel.post("/system/pause").status == 303  # no pictures: what the nights hold is what other tests compare with
 
     def answers(way: tuple[str, str]) -> bool:
-        """Ask; start the driver where it is gone: a program that has no camera restarts the server now and then."""
+        """Ask; start the driver where it is gone, once: a program that has no camera restarts the server now and then."""
         if "def" in guest.python(ASK_INDI, way):
             return True
-        guest.shell(f"setpriv --reuid=nightjar --regid=nightjar --clear-groups sh -c 'echo start indi_simulator_ccd >{fifo}'")
+        for verb in ("stop", "start"):  # a second one would outlive the stop at the end
+            guest.shell(
+                f"setpriv --reuid=nightjar --regid=nightjar --clear-groups sh -c 'echo {verb} indi_simulator_ccd >{fifo}'"
+            )
         return False
 
     for way in (("unix", "/run/nightjar-indi/indiserver"), ("inet", "127.0.0.1")):
-        wait_for(lambda way=way: answers(way), f"INDI to answer on {way}")  # type: ignore[misc]
+        wait_for(lambda way=way: answers(way), f"INDI to answer on {way}", pause_s=10)  # type: ignore[misc]
     own = guest.must("hostname", "--all-ip-addresses").split()[0]
     assert guest.python(ASK_INDI, ("inet", own)).startswith("refused")
     with socket.create_connection(("127.0.0.1", guest.indi_port), timeout=20) as outside:
