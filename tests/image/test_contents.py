@@ -33,6 +33,14 @@ OPENS = {
     ),
 }
 """Each with what it looks like, longer than the mere name of it in a library that reads or writes such things."""
+PUBLISHED = {
+    ("lib/aarch64-linux-gnu/libgnutls.so", "a private key"),  # of the test that the library makes of itself
+    ("dist-packages/argon2_cffi", "a hashed password"),  # in its description
+    ("dist-packages/botocore/", "an address with a password"),  # the others in comments
+    ("dist-packages/pydantic/", "an address with a password"),
+    ("dist-packages/urllib3/", "an address with a password"),
+}
+"""Part of a path, and what lies there for everybody to read: it opens nothing."""
 OF_EVERY_DEVICE = (
     "machine-id",
     "random-seed",
@@ -81,8 +89,10 @@ def test_nothing_in_it_opens_anything(contents: Path) -> None:
     found = []
     for path in files(contents):
         data = path.read_bytes()
-        found += [f"{path.relative_to(contents)}: {what}" for what, form in OPENS.items() if form.search(data)]
-    assert found == []
+        found += [(str(path.relative_to(contents)), what) for what, form in OPENS.items() if form.search(data)]
+    known = {(part, what, name) for part, what in PUBLISHED for name, kind in found if part in name and kind == what}
+    assert {(part, what) for part, what, _ in known} == PUBLISHED, "what is gone need not be excused"
+    assert [(name, what) for name, what in found if name not in {one for *_, one in known}] == []
 
 
 @pytest.mark.parametrize(
