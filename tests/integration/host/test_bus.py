@@ -49,7 +49,13 @@ class Daemon:
         self.path.unlink(missing_ok=True)
         command = ["dbus-daemon", f"--config-file={self._configuration}", "--nofork", "--nopidfile"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        wait_for(self.path.exists)
+        wait_for(self._listens)  # its socket exists a moment before it does
+
+    def _listens(self) -> bool:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(self.path))
+            return True
+        return False
 
     def kill(self) -> None:
         assert self.process is not None
