@@ -7,8 +7,11 @@ venv=$here/.venv
 run_packages=(python3 python3-venv indi-bin ca-certificates)
 check_packages=(python3 python3-venv shellcheck systemd indi-bin)
 test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-driver libnss3-tools openssl curl testssl.sh procps iproute2
-    dbus dbus-daemon polkitd udisks2 network-manager rauc python3-dbusmock udev kmod util-linux mount fdisk
-    openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools)
+    dbus dbus-daemon polkitd udisks2 network-manager avahi-daemon dnsmasq-base rauc python3-dbusmock udev kmod util-linux mount fdisk
+    openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio)
+image_packages=(python3 python3-venv git openssl mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
+emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself
+image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils)
 
 usage() {
     cat <<'END'
@@ -19,7 +22,10 @@ usage: ./build.sh VERB
   test [PATH…]        run the tests, all or those under PATH (from the repository's root), two at once
   check               look at the source: format, lint, types, layers, dead code, shell, units, advisories
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
-  image, image-test, bundle, keys    not built yet
+  image [--refresh-lock] [--address URL] [--sign KEY]
+                      build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today
+  image-test [ARG…]   boot the newest image in dist/ in an emulated machine and ask it questions; ARGs are pytest's
+  bundle, keys        not built yet
 END
 }
 
@@ -145,10 +151,35 @@ bench() {
     exec "$venv/bin/python" -m tests.bench "$@"
 }
 
+build_image() {
+    if [[ $(uname -m) == aarch64 ]]; then set_up "${image_packages[@]}"; else
+        set_up "${image_packages[@]}" "${emulation_packages[@]}"
+        can_emulate || fail "this computer does not run programs for arm64: mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc, then update-binfmts --enable qemu-aarch64"
+    fi
+    cd "$here"
+    PYTHONPATH=$here/image-build exec "$venv/bin/python" -m imagebuild "$@"
+}
+
+can_emulate() {
+    [[ -e /proc/sys/fs/binfmt_misc/register ]] || ((EUID)) || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || true
+    [[ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]] || ((EUID)) || update-binfmts --enable qemu-aarch64 || true
+    grep -qs '^enabled' /proc/sys/fs/binfmt_misc/qemu-aarch64
+}
+
+test_image() {
+    set_up "${image_test_packages[@]}"
+    cd "$here"
+    local images=(dist/nightjar-*-arm64.img.xz)
+    [[ -f ${images[-1]} ]] || fail "there is no image in dist/ yet: ./build.sh image"
+    exec "$venv/bin/python" -m pytest tests/image --image "${images[-1]}" --u-boot dist/u-boot-qemu.bin -rA "$@"
+}
+
 case ${1:-} in
     run | check | bench) "$@" ;;
     test) run_tests "${@:2}" ;;
-    image | image-test | bundle | keys) fail "not built yet: $1 comes with the image for the card" ;;
+    image) build_image "${@:2}" ;;
+    image-test) test_image "${@:2}" ;;
+    bundle | keys) fail "not built yet: $1 comes with updates" ;;
     -h | --help | help) usage ;;
     *) usage >&2; exit 2 ;;
 esac

@@ -3,8 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
-    power  -> the machine's power, once the running frame is stored
-    export -> USB sticks, by a child process
+    machinery -> the machine's power, network, screen and USB sticks (`machinery.py`)
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
 
@@ -14,8 +13,6 @@ waitress's task threads and the TLS loop (in `web/`), Argon2's (none: one lane).
 """
 
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,27 +24,31 @@ from appliance.camera.indicamera import Address, IndiCamera
 from appliance.camera.port import Camera
 from appliance.camera.service import CameraService
 from appliance.domain.clock import Clock, SystemClock
-from appliance.domain.commands import CameraCommand, PowerCommand
+from appliance.domain.commands import CameraCommand
 from appliance.domain.errors import DiskFullError, StartError, StoreError
 from appliance.domain.frame import CameraStatus, Measurement, RawFrame, StoredFrame
-from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
-from appliance.domain.power import PowerPhase, PowerState
-from appliance.domain.stick import Stick, StickCommand
-from appliance.export.service import ExportService
+from appliance.domain.secret import Secret
+from appliance.host.announcer import Announcer
 from appliance.host.clock import TimeAndDate
-from appliance.host.drives import Drives
 from appliance.host.hostname import HostName
+from appliance.host.indidrivers import IndiDrivers
 from appliance.host.network import Network
-from appliance.host.power import Power
+from appliance.host.radiocountry import RadioCountry
+from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
+from appliance.housekeeping.damage import tell_damage
+from appliance.housekeeping.kept import KeptSecret
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.naming import NameKeeper
+from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
-from appliance.housekeeping.shutdown import ShutdownService
+from appliance.machinery import MachineChannels, Machinery
 from appliance.pipeline.service import PipelineService
+from appliance.security.tokens import new_point_key, new_setup_code
 from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
@@ -64,7 +65,7 @@ from appliance.store.products import ProductStore
 from appliance.store.readings import ReadingStore
 from appliance.store.recovery import RecoveryStore
 from appliance.store.revisions import SettingsStore
-from appliance.store.sessions import SessionLimits, SessionStore
+from appliance.store.sessions import SessionStore, session_limits
 from appliance.store.sticks import StickStore
 from appliance.store.throttle import ThrottleStore
 from appliance.store.tokens import TokenStore
@@ -72,7 +73,7 @@ from appliance.store.uploads import UploadQueue
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.notify import Notifier
-from appliance.supervisor.supervisor import Supervisor, used_memory_bytes
+from appliance.supervisor.supervisor import Supervisor, machine_memory_bytes, used_memory_bytes
 from appliance.supervisor.worker import WorkerSpec
 from appliance.surroundings import Development, Device, Surroundings
 from appliance.uploads.couriers import Couriers
@@ -83,6 +84,7 @@ from appliance.web.login import Gate, GateStores, start_recovery
 from appliance.web.parts import WebParts
 from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
+from appliance.web.screen import PresenceParts
 from appliance.web.service import WebService
 from appliance.web.vaultkeeper import VaultKeeper
 
@@ -131,6 +133,14 @@ def reset_admin(data: Path) -> int:
     return 0
 
 
+def code_of_now(kept: KeptSecret, accounts: AccountStore, *, is_kept: bool) -> Secret[str]:
+    """Return the setup code: the same at each start where it is kept, until the appliance is claimed."""
+    if is_kept and not accounts.is_claimed:
+        return kept.value()
+    kept.forget()
+    return new_setup_code()
+
+
 @dataclass(frozen=True, slots=True)
 class _Stored:
     """What is on disk, opened."""
@@ -170,13 +180,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     clock, folder, database, board = around.clock, stored.folder, stored.database, stored.board
     settings = stored.settings.published
     true_clock = SystemClock()  # certificates, sessions and codes follow the machine's time, not an accelerated sky's
-    if stored.repairs:
-        board.raise_issue(
-            "store.repaired",
-            Severity.WARNING,
-            "The database was damaged and has been repaired",
-            f"{'; '.join(stored.repairs)}. Check the settings; a card that does this again should be replaced.",
-        )
+    tell_damage(board, stored.repairs, around.handed.partition())
+    OwnersFileKeeper(around.handed, stored.settings, folder, stored.audit, board).look()
 
     # what passes between threads
     frames: Mailbox[RawFrame] = Mailbox("raw frames", FRAMES_WAITING)
@@ -184,11 +189,8 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     measured: Published[Measurement | None] = Published(None)
     status: Published[CameraStatus] = Published(CameraStatus("starting"))
     developed: Published[int] = Published(0)
-    orders: Mailbox[PowerCommand] = Mailbox("power commands", COMMANDS_WAITING)
-    power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+    channels = MachineChannels(COMMANDS_WAITING)
     readings: Published[Reading | None] = Published(None)
-    sticks: Published[tuple[Stick, ...]] = Published(())
-    stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", COMMANDS_WAITING)
 
     # what is on disk
     queue = UploadQueue(database, true_clock)
@@ -199,7 +201,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     reading_store = ReadingStore(database)
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
-        sessions=SessionStore(database, true_clock, lambda: _session_limits(settings.value)),
+        sessions=SessionStore(database, true_clock, lambda: session_limits(settings.value)),
         tokens=TokenStore(database, true_clock),
         throttle=ThrottleStore(database, true_clock),
         recovery=RecoveryStore(database, true_clock),
@@ -209,13 +211,21 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     # who may come in
     vault = VaultKeeper(folder)
     vault.open()
-    gate = Gate(stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
+    credentials = CredentialStore(database, true_clock)
+    point_key = KeptSecret("network.point", new_point_key, credentials, lambda: vault.vault)
+    setup_code = KeptSecret("setup.code", new_setup_code, credentials, lambda: vault.vault)
+    gate = Gate(
+        stores,
+        lambda: vault.vault,
+        true_clock,
+        lambda: true_clock.now() >= OLDEST_TIME,
+        code_of_now(setup_code, stores.accounts, is_kept=around.keeps_setup_code),
+    )
     people = People(gate, stores, lambda: vault.vault, true_clock, lambda: true_clock.now() >= OLDEST_TIME)
     device_id = around.device_id(folder)
     certificates = CertificateKeeper(folder, true_clock, board, around.issuer(folder, true_clock))
 
     # where pictures are sent, and who sends them here
-    credentials = CredentialStore(database, true_clock)
     supplies = Supplies(
         safe=Safe(credentials, lambda: vault.vault),
         frame_of=frame_store.of_name,
@@ -229,8 +239,32 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     # the machine
     bus = around.bus
-    drivers = around.drivers(settings.value, Units(bus).restart_indi)
+    units = Units(bus)
+    drivers = around.drivers(lambda: settings.value, units.restart_indi)
     machine = MachineWatch(Sensors(folder.root), readings, reading_store, board, clock)
+    names = NameKeeper(Announcer(bus), HostName(bus), device_id, stored.audit, board, true_clock)
+    machinery = Machinery(
+        presence=None
+        if around.shown is None
+        else PresenceParts(
+            around.shown, around.handed, gate, stores, certificates, folder, device_id, true_clock, channels.network_situation
+        ),
+        bus=bus,
+        channels=channels,
+        settings=settings,
+        folder=folder,
+        device_id=device_id,
+        stick_store=stick_store,
+        jobs=jobs,
+        audit=stored.audit,
+        board=board,
+        clock=true_clock,
+        point_key=point_key.value,
+        frames=frames,
+        developed=developed,
+        camera=status,
+        camera_commands=commands,
+    )
 
     def make_camera(now: Settings) -> Camera:
         def address() -> Address:
@@ -263,17 +297,22 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     latest=latest,
                     camera=status,
                     camera_commands=commands,
-                    power=orders,
-                    power_state=power_state,
+                    power=channels.power,
+                    power_state=channels.power_state,
                     time_and_date=TimeAndDate(bus),
                     host_name=HostName(bus),
                     network=Network(bus),
+                    network_commands=channels.network_commands,
+                    network_situation=channels.network_situation,
                     updates=Updates(bus),
+                    factory_reset=FactoryReset(units, around.shown),
+                    camera_drivers=IndiDrivers(is_followed=around.follows_driver),
+                    radio_country=RadioCountry(around.shown),
                     readings=readings,
                     reading_store=reading_store,
-                    sticks=sticks,
+                    sticks=channels.sticks,
                     stick_store=stick_store,
-                    stick_commands=stick_commands,
+                    stick_commands=channels.stick_commands,
                     jobs=jobs,
                     queue=queue,
                     couriers=couriers,
@@ -324,45 +363,11 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         WorkerSpec(
             "housekeeping",
             lambda beat: HousekeepingService(
-                settings, folder, database, frame_store, stored.audit, board, clock, machine, peer_keeper, beat
+                settings, folder, database, frame_store, stored.audit, board, clock, machine, peer_keeper, names, beat
             ),
             "Housekeeping",
         ),
-        WorkerSpec(
-            "power",
-            lambda beat: ShutdownService(
-                power=Power(bus),
-                commands=orders,
-                state=power_state,
-                camera=status,
-                camera_commands=commands,
-                frames=frames,
-                developed=developed,
-                board=board,
-                clock=true_clock,
-                beat=beat,
-            ),
-            "Switching off and restarting from the panel",
-        ),
-        WorkerSpec(
-            "export",
-            lambda beat: ExportService(
-                drives=Drives(bus),
-                sticks=stick_store,
-                jobs=jobs,
-                audit=stored.audit,
-                settings=settings,
-                commands=stick_commands,
-                published=sticks,
-                data=folder.root,
-                device_name=socket.gethostname,
-                device_id=device_id,
-                board=board,
-                clock=true_clock,
-                beat=beat,
-            ),
-            "Copying to USB sticks",
-        ),
+        *machinery.workers(),
         couriers.tester,
         WorkerSpec(
             "notices",
@@ -373,10 +378,10 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
 
     supervisor = Supervisor(
         workers,
-        lambda: (frames.health, commands.health, orders.health, stick_commands.health),
+        lambda: (frames.health, commands.health, *channels.health),
         board,
         Notifier(),
-        memory_limit_bytes=_memory_limit(),
+        memory_limit_bytes=int(machine_memory_bytes() * MEMORY_SHARE),
         on_ready=lambda: around.say_ready(gate.setup_code()),
         changing=couriers.specs,
     )
@@ -384,11 +389,3 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         return supervisor.run()
     finally:
         drivers.close()
-
-
-def _session_limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(idle_s=settings.web.session_idle_minutes * 60, absolute_s=settings.web.session_days * 86400)
-
-
-def _memory_limit() -> int:
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MEMORY_SHARE)

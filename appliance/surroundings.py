@@ -19,6 +19,7 @@ from appliance.domain.errors import SecurityError, StartError
 from appliance.host.bus import Bus
 from appliance.host.driverhost import ChildDriverHost, DriverHost
 from appliance.host.fifo import FifoDriverHost
+from appliance.host.ownerfiles import OwnerFiles
 from appliance.security.names import names_for
 from appliance.security.tokens import device_id_of, new_device_id
 from appliance.settings.schema import Settings
@@ -37,10 +38,13 @@ PORT, PLAIN_PORT = 443, 80
 MACHINE_ID = Path("/etc/machine-id")
 BUS_VARIABLE = "DBUS_SYSTEM_BUS_ADDRESS"
 _NO_BUS = "unix:path=/nonexistent/bus"
+_NOTHING = Path("/nonexistent")
 DEVELOPMENT_HOST, DEVELOPMENT_PORT = "127.0.0.1", 8443
 _SKY_SIMULATOR = "nightjar-sky"
 _SIMULATORS = {"sky": _SKY_SIMULATOR, "ccd": "indi_simulator_ccd"}
 _DEVICE_ID = "device-id"
+SHOWN = Path("/run/nightjar-show")
+"""What root copies from here to the screen and to the card, as text."""
 
 
 class Surroundings(Protocol):
@@ -51,6 +55,14 @@ class Surroundings(Protocol):
     listen: Listen
     bus: Bus
     """To the machine's services."""
+    shown: Path | None
+    """Where what is told on the machine's own screen is left; None where there is none of ours."""
+    keeps_setup_code: bool
+    """Whether the setup code is read from a card that has to be taken out for it, and so must hold at the next start."""
+    follows_driver: bool
+    """Whether the INDI server runs the driver that the settings name."""
+    handed: OwnerFiles
+    """What the machine's start hands over."""
 
     @property
     def panel(self) -> str:
@@ -65,13 +77,13 @@ class Surroundings(Protocol):
         """Return who issues the panel's certificates; raises StartError."""
         ...
 
-    def drivers(self, settings: Settings, restart: Callable[[], None]) -> DriverHost:
+    def drivers(self, settings: Callable[[], Settings], restart: Callable[[], None]) -> DriverHost:
         """Return who runs the INDI server.
 
         Parameters
         ----------
-        settings : Settings
-            Those in force at the start.
+        settings : callable
+            Gives those in force.
         restart : callable
             Has systemd restart the server's unit; raises MachineError.
         """
@@ -101,6 +113,9 @@ class Development:
             os.environ.get(BUS_VARIABLE) or _NO_BUS,
             none_because=f"development leaves this computer's services alone, unless {BUS_VARIABLE} names a bus",
         )
+        self.shown: Path | None = None
+        self.keeps_setup_code = self.follows_driver = False
+        self.handed = OwnerFiles(_NOTHING, _NOTHING)
 
     @property
     def panel(self) -> str:
@@ -120,9 +135,9 @@ class Development:
         """Return one in this process."""
         return Issuer(folder, self.device_id(folder))
 
-    def drivers(self, settings: Settings, restart: Callable[[], None]) -> DriverHost:  # noqa: ARG002 - the server is our child
+    def drivers(self, settings: Callable[[], Settings], restart: Callable[[], None]) -> DriverHost:  # noqa: ARG002 - the server is our child
         """Return a host whose server is a child of this process."""
-        return ChildDriverHost((self._driver,), environment=_driver_environment(settings))
+        return ChildDriverHost((self._driver,), environment=_driver_environment(settings()))
 
     def say_ready(self, setup_code: str | None) -> None:
         """Print both: whoever started the program reads its output."""
@@ -157,6 +172,9 @@ class Device:
         self._drivers = () if camera is None else (_SIMULATORS.get(camera, camera),)
         self.listen = sort_sockets(take_sockets(SOCKETS))
         self.bus = Bus()
+        self.shown: Path | None = SHOWN
+        self.keeps_setup_code, self.follows_driver = True, camera is None
+        self.handed = OwnerFiles()
 
     @property
     def panel(self) -> str:
@@ -174,9 +192,14 @@ class Device:
         """Return another user's, who is told by a file in the runtime folder (decision 0701)."""
         return IssuerApart(folder, self._runtime, clock)
 
-    def drivers(self, settings: Settings, restart: Callable[[], None]) -> DriverHost:  # noqa: ARG002 - the server has its own environment
-        """Return a host that speaks to the server of nightjar-indi.service."""
-        return FifoDriverHost(self._drivers, restart)
+    def drivers(self, settings: Callable[[], Settings], restart: Callable[[], None]) -> DriverHost:
+        """Return a host that speaks to the server of nightjar-indi.service and follows the setting of the driver."""
+
+        def wanted() -> tuple[str, ...]:
+            chosen = settings().camera.driver
+            return self._drivers or ((chosen,) if chosen else ())
+
+        return FifoDriverHost(wanted, restart)
 
     def say_ready(self, setup_code: str | None) -> None:
         """Log that the panel is open; the code is not for the journal, which goes into support bundles."""

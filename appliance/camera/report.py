@@ -70,9 +70,15 @@ class CameraReport:
         if new != old:
             self._status.publish(new)
 
-    def absent(self, reason: str, camera: Camera) -> None:
-        """Raise the issue that no camera can be reached."""
+    def absent(self, reason: str, camera: Camera, *, has_driver: bool = True) -> None:
+        """Raise the issue that no camera can be reached, or that nobody has chosen a driver for one."""
         self._is_absent = True
+        if not has_driver:
+            self._board.raise_issue(
+                ABSENT, Severity.ERROR, "No pictures: no driver is chosen for the camera",
+                "Plug the camera in and choose its driver on the page Camera driver, which System leads to.",
+            )  # fmt: skip
+            return
         place = "on this appliance" if camera.transport is Transport.LOCAL else f"at {camera.remote_host}"
         self._board.raise_issue(
             ABSENT, Severity.ERROR, f"No pictures: {reason}",

@@ -35,7 +35,7 @@ _WAIT_S = 0.5
 _FAR_OFF = 2.5
 """A factor between two exposures that no sky asks for by itself: only a start, a cap or a changed setting does."""
 _HUNTING_PERIOD_S = 1.0
-_ANOTHER_CAMERA = ("device", "transport", "remote_host", "remote_port")
+_ANOTHER_CAMERA = ("device", "driver", "transport", "remote_host", "remote_port")
 """Settings that name another camera; all others are read at the next exposure."""
 
 
@@ -164,7 +164,8 @@ class CameraService:
         rung = self._ladder.rung
         log.warning("camera: %s; next: %s", reason, rung.name.lower().replace("_", " ") if rung is not None else "wait")
         if rung is not Rung.ABORT:
-            self._report.absent(reason, self._settings.value.camera)
+            has_driver = not self._is_local or bool(self._drivers.drivers)
+            self._report.absent(reason, self._settings.value.camera, has_driver=has_driver)
             self._drop_camera()
             if self._is_local:
                 self._restart(rung)

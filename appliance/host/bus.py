@@ -36,6 +36,7 @@ _NAMES = {
     "org.freedesktop.systemd1": "systemd",
     "org.freedesktop.UDisks2": "udisks2",
     "org.freedesktop.NetworkManager": "NetworkManager",
+    "org.freedesktop.Avahi": "avahi",
     "de.pengutronix.rauc": "RAUC",
 }
 _AWAY = frozenset(

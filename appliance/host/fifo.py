@@ -45,7 +45,7 @@ class FifoDriverHost:
 
     def __init__(
         self,
-        drivers: Sequence[str],
+        drivers: Sequence[str] | Callable[[], Sequence[str]],
         restart: Callable[[], None],
         *,
         installed: Callable[[], frozenset[str]] = installed_drivers,
@@ -57,8 +57,8 @@ class FifoDriverHost:
 
         Parameters
         ----------
-        drivers : sequence of str
-            Names of the drivers that should run.
+        drivers : sequence of str, or callable
+            Names of the drivers that should run; a callable is asked again and again, and what it says is followed.
         restart : callable
             Has systemd restart the server, or start it; raises MachineError.
         installed : callable
@@ -66,13 +66,19 @@ class FifoDriverHost:
         fifo, socket_name, port
             Where the server is; others than the appliance's in tests.
         """
-        self.drivers = tuple(drivers)
+        self._wanted = drivers if callable(drivers) else (lambda: drivers)
+        self._running: tuple[str, ...] = ()
         self.address = (f"localhost:{socket_name}", port)
         self._restart, self._installed, self._fifo, self._socket_name = restart, installed, fifo, socket_name
         self._pipe: int | None = None
         self._told: int | None = None
         self._restarted_at: float | None = None
         self._looked_at = -LOOK_EVERY_S
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Names of the drivers that should run."""
+        return tuple(self._wanted())
 
     @property
     def is_running(self) -> bool:
@@ -122,15 +128,20 @@ class FifoDriverHost:
 
     def _tell_drivers(self) -> None:
         self._looked_at = time.monotonic()
-        server = self._server()
-        if server is None or server == self._told:
+        server, wanted = self._server(), self.drivers
+        if server is None or (server == self._told and wanted == self._running):
             return
-        for name in self.drivers:
-            # Whoever was here before us may have started it, and the server would run a second one at the same camera.
-            self.stop_driver(name)
-            self.start_driver(name)
-        self._told, self._restarted_at = server, None
-        log.info("the INDI server was told its drivers: pid %d, drivers %s", server, " ".join(self.drivers))
+        former = self._running if server == self._told else ()
+        for name in former:
+            if name not in wanted:
+                self.stop_driver(name)
+        for name in wanted:
+            if name not in former:
+                # Whoever was here before us may have started it, and the server would run a second one at the same camera.
+                self.stop_driver(name)
+                self.start_driver(name)
+        self._told, self._running, self._restarted_at = server, wanted, None
+        log.info("the INDI server was told its drivers: pid %d, drivers %s", server, " ".join(wanted))
 
     def _server(self) -> int | None:
         """Return the process id of whoever listens on the server's socket."""

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.domain.errors import MachineError
+from appliance.domain.network import shown_name
 from appliance.host.bus import Bus
 
 SERVICE, ROOT = "org.freedesktop.NetworkManager", "/org/freedesktop"
 READ_S = 5.0
-_DEVICE, _WIRED, _WIRELESS = (f"{SERVICE}.Device{kind}" for kind in ("", ".Wired", ".Wireless"))
-_POINT = f"{SERVICE}.AccessPoint"
+DEVICE, WIRED, WIRELESS = (f"{SERVICE}.Device{kind}" for kind in ("", ".Wired", ".Wireless"))
+POINT = f"{SERVICE}.AccessPoint"
 _CONFIGS = (("Ip4Config", f"{SERVICE}.IP4Config"), ("Ip6Config", f"{SERVICE}.IP6Config"))
-_CABLE, _WIFI = 1, 2
+CABLE, WIFI = 1, 2
 """NMDeviceType; what else there is (bridges, tunnels, the machine itself) is not shown."""
-_CONNECTED = 100
+CONNECTED = 100
 _STATES = (
-    (_CONNECTED, "connected"),
+    (CONNECTED, "connected"),
     (40, "connecting"),
     (30, "not connected"),
     (20, "no cable, or switched off"),
@@ -66,56 +67,62 @@ class Network:
 
     def state(self) -> NetworkState:
         """Ask how the machine is connected."""
-        objects_of = "org.freedesktop.DBus.ObjectManager"
-        (objects,) = self._bus.call(SERVICE, ROOT, objects_of, "GetManagedObjects", timeout_s=READ_S)
-        if not isinstance(objects, dict):
-            raise MachineError("NetworkManager answered with something that is no list of devices")
-        manager = objects.get(f"{ROOT}/NetworkManager", {}).get(SERVICE, {})
-        links = (_link(path, objects) for path in objects if _number(objects, path, _DEVICE, "DeviceType") in (_CABLE, _WIFI))
+        objects = objects_of(self._bus)
+        links = (_link(path, objects) for path in objects if number(objects, path, DEVICE, "DeviceType") in (CABLE, WIFI))
         return NetworkState(
-            internet=_INTERNET.get(manager.get("Connectivity"), "not known"),
+            internet=_INTERNET.get(number(objects, f"{ROOT}/NetworkManager", SERVICE, "Connectivity"), "not known"),
             links=tuple(sorted(links, key=lambda link: link.name)),
         )
 
 
+def objects_of(bus: Bus) -> Objects:
+    """Ask for all that NetworkManager tells of; raises as `Bus.call` does."""
+    (objects,) = bus.call(SERVICE, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", timeout_s=READ_S)
+    if not isinstance(objects, dict):
+        raise MachineError("NetworkManager answered with something that is no list of devices")
+    return objects
+
+
 def _link(path: str, objects: Objects) -> Link:
-    is_wifi = _number(objects, path, _DEVICE, "DeviceType") == _WIFI
-    kind = _WIRELESS if is_wifi else _WIRED
-    state = _number(objects, path, _DEVICE, "State")
-    point = _text(objects, path, _WIRELESS, "ActiveAccessPoint")
-    has_point = _POINT in objects.get(point, {})
+    is_wifi = number(objects, path, DEVICE, "DeviceType") == WIFI
+    kind = WIRELESS if is_wifi else WIRED
+    state = number(objects, path, DEVICE, "State")
+    point = text(objects, path, WIRELESS, "ActiveAccessPoint")
+    has_point = POINT in objects.get(point, {})
     return Link(
-        name=_text(objects, path, _DEVICE, "Interface"),
+        name=text(objects, path, DEVICE, "Interface"),
         kind="Wi-Fi" if is_wifi else "cable",
         state=_LEAVING.get(state) or next((words for at_least, words in _STATES if state >= at_least), "not managed"),
-        is_connected=state == _CONNECTED,
+        is_connected=state == CONNECTED,
         addresses=tuple(address for name, of in _CONFIGS for address in _addresses(objects, path, name, of)),
-        hardware_address=_text(objects, path, _DEVICE, "HwAddress") or _text(objects, path, kind, "HwAddress"),
-        speed_mbit_s=_number(objects, path, kind, "Bitrate") // 1000 if is_wifi else _number(objects, path, kind, "Speed"),
-        wifi_name=_name(objects[point][_POINT].get("Ssid")) if has_point else "",
-        signal_percent=_number(objects, point, _POINT, "Strength") if has_point else None,
+        hardware_address=text(objects, path, DEVICE, "HwAddress") or text(objects, path, kind, "HwAddress"),
+        speed_mbit_s=number(objects, path, kind, "Bitrate") // 1000 if is_wifi else number(objects, path, kind, "Speed"),
+        wifi_name=shown_name(data(objects, point, POINT, "Ssid")),
+        signal_percent=number(objects, point, POINT, "Strength") if has_point else None,
     )
 
 
 def _addresses(objects: Objects, path: str, name: str, interface: str) -> tuple[str, ...]:
-    told = objects.get(_text(objects, path, _DEVICE, name), {}).get(interface, {}).get("AddressData")
+    told = objects.get(text(objects, path, DEVICE, name), {}).get(interface, {}).get("AddressData")
     found = told if isinstance(told, list) else []
     return tuple(
         f"{one['address']}/{one['prefix']}" for one in found if isinstance(one, dict) and one.keys() >= {"address", "prefix"}
     )
 
 
-def _name(untrusted_ssid: object) -> str:
-    """Return the name of a Wi-Fi network, which may be any 32 bytes."""
-    text = untrusted_ssid.decode("utf-8", "replace") if isinstance(untrusted_ssid, bytes) else ""
-    return "".join(letter for letter in text if letter.isprintable())
-
-
-def _text(objects: Objects, path: str, interface: str, name: str) -> str:
+def text(objects: Objects, path: str, interface: str, name: str) -> str:
+    """Return a property that is a text or a path; empty where it is none."""
     value = objects.get(path, {}).get(interface, {}).get(name)
     return value if isinstance(value, str) else ""
 
 
-def _number(objects: Objects, path: str, interface: str, name: str) -> int:
+def data(objects: Objects, path: str, interface: str, name: str) -> bytes:
+    """Return a property that is bytes; empty where it is none."""
+    value = objects.get(path, {}).get(interface, {}).get(name)
+    return value if isinstance(value, bytes) else b""
+
+
+def number(objects: Objects, path: str, interface: str, name: str) -> int:
+    """Return a property that is a number; 0 where it is none."""
     value = objects.get(path, {}).get(interface, {}).get(name)
     return value if isinstance(value, int) else 0

@@ -8,6 +8,7 @@ from appliance.domain.health import Severity
 from appliance.domain.night import night_of
 from appliance.housekeeping.every import Every
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.naming import NameKeeper
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.retention import NightSize, nights_to_remove
 from appliance.settings.schema import Settings
@@ -31,7 +32,7 @@ FULL_BYTES = 1 * MIB
 
 
 class HousekeepingService:
-    """Removes old nights, guards the reserve, watches the machine, saves the database, writes the audit log's head down."""
+    """Removes old nights, guards the reserve, watches machine and name, saves the database, writes the audit log's head down."""
 
     def __init__(
         self,
@@ -44,11 +45,13 @@ class HousekeepingService:
         clock: Clock,
         machine: MachineWatch,
         peers: PeerKeeper,
+        names: NameKeeper,
         beat: Beat,
     ) -> None:
         self._settings, self._folder, self._database = settings, folder, database
         self._frames, self._audit = frames, audit
-        self._board, self._clock, self._machine, self._peers, self._beat = board, clock, machine, peers, beat
+        self._board, self._clock, self._beat = board, clock, beat
+        self._machine, self._peers, self._names = machine, peers, names
         self._disk, self._hourly, self._backup = Every(DISK_EVERY_S), Every(HOURLY_S), Every(BACKUP_EVERY_S)
         self._backup.is_due(clock.monotonic())  # opening the database has just looked after itself
 
@@ -66,6 +69,8 @@ class HousekeepingService:
             end_sick("the database is damaged; the next start repairs it")
         now_s = self._clock.monotonic()
         self._machine.step()
+        self._names.step()
+        self._beat()
         if self._disk.is_due(now_s):
             self.look_after_disk()
         if self._hourly.is_due(now_s):

@@ -29,10 +29,15 @@ def _crockford(count: int) -> str:
     return "".join(secrets.choice(CROCKFORD) for _ in range(count))
 
 
-def new_setup_code() -> str:
+def new_setup_code() -> Secret[str]:
     """Return a fresh setup code, `XXXX-XXXX-XXXX`, 60 random bits."""
     text = _crockford(CODE_CHARACTERS)
-    return "-".join(text[i : i + 4] for i in range(0, CODE_CHARACTERS, 4))
+    return Secret("-".join(text[i : i + 4] for i in range(0, CODE_CHARACTERS, 4)))
+
+
+def new_point_key() -> Secret[str]:
+    """Return a fresh key for the machine's own access point: 12 characters that people type, 60 random bits."""
+    return Secret(_crockford(CODE_CHARACTERS))
 
 
 def new_device_id() -> str:

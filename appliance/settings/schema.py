@@ -60,6 +60,11 @@ class Camera(Section):
     device: str = setting(
         "", "Device", "Name of the INDI device, for instance CCD Simulator. Empty: the first camera found.", max_length=64
     )
+    driver: str = setting(
+        "", "INDI driver",
+        "What the appliance's own INDI server runs, for instance indi_asi_ccd; see System, Camera driver. Empty: none.",
+        max_length=65, pattern=r"^(indi_[A-Za-z0-9_]{1,60}|nightjar-sky)?$",
+    )  # fmt: skip
     transport: Transport = setting(
         Transport.LOCAL, "INDI server", "local: the one that this appliance runs. remote: one on another machine."
     )

@@ -8,6 +8,7 @@ import peewee
 from appliance.domain.access import Session
 from appliance.domain.clock import Clock
 from appliance.domain.errors import InputError
+from appliance.settings.schema import Settings
 from appliance.store.accounts import account_of
 from appliance.store.database import Database
 from appliance.store.models import AccountRow, SessionRow
@@ -23,6 +24,11 @@ class SessionLimits:
 
     idle_s: float = 12 * 3600.0
     absolute_s: float = 30 * 86400.0
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """Return when a session ends by the settings."""
+    return SessionLimits(idle_s=settings.web.session_idle_minutes * 60, absolute_s=settings.web.session_days * 86400)
 
 
 class SessionStore:

@@ -31,6 +31,11 @@ def used_memory_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def machine_memory_bytes() -> int:
+    """Return the memory of the machine."""
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
 class Supervisor:
     """Starts workers in the given order, watches them, and joins them in reverse order."""
 

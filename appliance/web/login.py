@@ -50,7 +50,7 @@ def start_recovery(recovery: RecoveryStore, audit: AuditStore, reason: str) -> s
 
     Nothing changes until the code is used: then a new password is set for one admin, and all else stays.
     """
-    code = new_setup_code()
+    code = new_setup_code().reveal()
     recovery.start(hash_token(code))
     audit.add("device", "", "recovery started", reason)
     return code
@@ -65,11 +65,20 @@ class Gate:
         Returns the vault of now, which opens the secrets of second factors.
     clock_is_set : callable
         Says whether the machine's time can be believed; without that no code of a second factor can be checked.
+    code : Secret or None
+        What claims an appliance that nobody has claimed; None for a fresh one.
     """
 
-    def __init__(self, stores: GateStores, vault: Callable[[], Vault], clock: Clock, clock_is_set: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        stores: GateStores,
+        vault: Callable[[], Vault],
+        clock: Clock,
+        clock_is_set: Callable[[], bool],
+        code: Secret[str] | None = None,
+    ) -> None:
         self._stores, self._vault, self._clock, self._clock_is_set = stores, vault, clock, clock_is_set
-        self._code = new_setup_code()
+        self._code = (code or new_setup_code()).reveal()
         self._was_claimed = False
         prepare()
 
@@ -85,7 +94,7 @@ class Gate:
         return self._stores.recovery.code_hash() is not None
 
     def setup_code(self) -> str | None:
-        """Return the setup code of this start, or None once claimed."""
+        """Return the setup code, or None once claimed."""
         return None if self.is_claimed else self._code
 
     def claim(self, untrusted_code: str, untrusted_name: str, password: Secret[str], address: str) -> Account:

@@ -3,6 +3,9 @@
 from datetime import datetime
 
 from appliance.domain.commands import PowerCommand, Reboot
+from appliance.domain.errors import InputError, MachineError, UnavailableError
+from appliance.domain.secret import Secret
+from appliance.security.tokens import normalise_device_id, same
 from appliance.web.visit import Visit
 from appliance.web.words import iso
 
@@ -38,3 +41,21 @@ def change_name(visit: Visit, name: str) -> None:
     before = visit.machine.name.value
     visit.machine.set_name(name)
     visit.note("machine named", f"from {before or 'unknown'} to {name}")
+
+
+def order_reset(visit: Visit, untrusted_id: str, password: Secret[str], *, keep_pictures: bool) -> None:
+    """Order a factory reset of the very device that the person names.
+
+    Written down before it happens: afterwards there is no log to write into. If the machine refuses, a second entry says so.
+    """
+    if not visit.parts.factory_reset.is_available:
+        raise UnavailableError("not available on this machine: only the appliance can be reset")
+    if not same(normalise_device_id(untrusted_id), visit.parts.device_id):
+        raise InputError("That is not the id of this device. Type it as it stands above.")
+    visit.parts.gate.confirm(visit.session, password, visit.address)
+    visit.note("factory reset ordered", "pictures are kept" if keep_pictures else "pictures go, too")
+    try:
+        visit.parts.factory_reset.begin(keep_pictures=keep_pictures)
+    except MachineError:
+        visit.note("factory reset refused")
+        raise

@@ -8,6 +8,7 @@ from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PowerCommand
 from appliance.domain.frame import CameraStatus, StoredFrame
 from appliance.domain.machine import Reading
+from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerState
 from appliance.domain.stick import Stick, StickCommand
 from appliance.security.vault import Vault
@@ -32,7 +33,7 @@ from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.peergate import PeerGate
 from appliance.web.people import People
-from appliance.web.ports import Couriers, HostName, Network, TimeAndDate, Updates
+from appliance.web.ports import CameraDrivers, Couriers, FactoryReset, HostName, Network, RadioCountry, TimeAndDate, Updates
 from appliance.web.receiving import Receiver
 from appliance.web.v1gate import V1Gate
 
@@ -77,7 +78,12 @@ class WebParts:
     time_and_date: TimeAndDate
     host_name: HostName
     network: Network
+    network_commands: Mailbox[NetworkCommand]
+    network_situation: Published[NetworkSituation]
     updates: Updates
+    factory_reset: FactoryReset
+    camera_drivers: CameraDrivers
+    radio_country: RadioCountry
     readings: Published[Reading | None]
     reading_store: ReadingStore
     sticks: Published[tuple[Stick, ...]]

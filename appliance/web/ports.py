@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from appliance.domain.driver import CameraDriver, PluggedCamera
 from appliance.domain.upload import Checked, Courier
 
 
@@ -52,6 +53,49 @@ class TimeAndDate(Protocol):
 
     def set_ntp(self, is_on: bool, /) -> None:
         """Take the time from the network, or not."""
+        ...
+
+
+class FactoryReset(Protocol):
+    """Gives up all that was set and stored, and restarts the machine."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether this machine can be reset at all."""
+        ...
+
+    def begin(self, *, keep_pictures: bool) -> None:
+        """Order it; where this raises, nothing has happened."""
+        ...
+
+
+class RadioCountry(Protocol):
+    """Whose rules the radios follow."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be set from here."""
+        ...
+
+    def order(self, untrusted_code: str) -> str:
+        """Order a country by its two letters, and return them."""
+        ...
+
+
+class CameraDrivers(Protocol):
+    """INDI drivers of cameras, and cameras that are plugged in."""
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the INDI server here runs the driver that the settings name."""
+        ...
+
+    def installed(self) -> tuple[CameraDriver, ...]:
+        """Return the drivers that can be chosen."""
+        ...
+
+    def plugged(self) -> tuple[PluggedCamera, ...]:
+        """Return the cameras that are plugged in."""
         ...
 
 

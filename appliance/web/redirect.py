@@ -1,4 +1,4 @@
-"""Port 80: one answer, the way to HTTPS, and only ever to a name or address that is ours."""
+"""Port 80: one answer, the way to HTTPS, and only ever to a name or address that is ours; in some places a page that tells it."""
 
 import asyncio
 import socket
@@ -7,14 +7,20 @@ from collections.abc import Callable
 from appliance.web.crowd import Guest
 from appliance.web.head import END, HeadError, parse_head
 from appliance.web.limits import Limits
-from appliance.web.refusals import redirection, refusal
+from appliance.web.refusals import page_answer, redirection, refusal
 
 
 class Redirector:
-    """Answers each plain connection once, with a 308 to https, and closes it."""
+    """Answers each plain connection once, with a 308 to https or with a page, and closes it.
 
-    def __init__(self, is_ours: Callable[[str, str], bool], limits: Limits) -> None:
-        self._is_ours, self._limits = is_ours, limits
+    Parameters
+    ----------
+    page_at : callable
+        Returns the page for who came to an address of ours, None where they are redirected.
+    """
+
+    def __init__(self, is_ours: Callable[[str, str], bool], page_at: Callable[[str], str | None], limits: Limits) -> None:
+        self._is_ours, self._page_at, self._limits = is_ours, page_at, limits
 
     async def serve(self, guest: Guest, client: socket.socket) -> None:
         """Read one head and redirect; the Host value is used only after it was found among our names."""
@@ -36,5 +42,8 @@ class Redirector:
             head = parse_head(head_bytes + END, self._limits)
         except HeadError as error:
             return refusal(error.status, str(error))
+        page = self._page_at(guest.arrival_address)
+        if page is not None:
+            return page_answer(page, has_body=head.method != "HEAD")
         host = head.host if head.host and self._is_ours(head.host, guest.arrival_address) else guest.arrival_address
         return redirection(f"https://{f'[{host}]' if ':' in host else host}{head.target}")

@@ -33,6 +33,13 @@ def refusal(
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
+def page_answer(page: str, *, has_body: bool = True) -> bytes:
+    """Return a whole answer with a page."""
+    content = page.encode()
+    lines = ["HTTP/1.1 200 OK", "Content-Type: text/html; charset=utf-8", f"Content-Length: {len(content)}", *_HEADERS]
+    return "\r\n".join([*lines, "", ""]).encode() + (content if has_body else b"")
+
+
 def redirection(location: str) -> bytes:
     """Return a whole answer that sends the client, for good and with its method, to `location`."""
     lines = ["HTTP/1.1 308 Permanent Redirect", f"Location: {location}", "Content-Length: 0", *_HEADERS]

@@ -13,6 +13,7 @@ from appliance.web.parts import Listen, WebParts
 from appliance.web.tls import Front
 from appliance.web.v1gate import PREFIX
 from appliance.web.waitress_side import ApplicationServer
+from appliance.web.welcome import welcome
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class WebService:
             ask_leave=leave_by_path(
                 {"/api/v1/sync/": parts.peer_gate.ask_leave, PREFIX: parts.v1_gate.leave}, no_leave(self._limits)
             ),
+            page_at=self._page_at,
             limits=self._limits,
         )
         self._front.start(secure, [plain.dup() for plain in parts.listen.plain_sockets])
@@ -84,6 +86,11 @@ class WebService:
             time.sleep(0.5)
         elif time.monotonic() - self._answered_at > _STUCK_AFTER_S:
             raise NightjarError(f"the TLS front gave no sign for {_STUCK_AFTER_S:.0f} s")
+
+    def _page_at(self, address: str) -> str | None:
+        """Return what is told without TLS in the machine's own Wi-Fi network."""
+        point = self._parts.network_situation.value.point
+        return welcome(point, self._parts.certificates.fingerprint) if point is not None and point.address == address else None
 
     def close(self) -> None:
         """Stop listening, end every connection and thread."""

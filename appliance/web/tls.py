@@ -48,6 +48,8 @@ class Front:
         Returns the Strict-Transport-Security header for answers to a host.
     ask_leave : callable or None
         Says which requests may bring a large body; None: no request may.
+    page_at : callable
+        Returns the page that is told without TLS to who came to an address of ours; None where they are redirected.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Front:
         *,
         hsts: Callable[[str], str] = lambda _host: "",
         ask_leave: AskLeave | None = None,
+        page_at: Callable[[str], str | None] = lambda _address: None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self._context = context
         self._hand_over, self._is_ours, self._hsts, self._limits = hand_over, is_ours, hsts, limits
+        self._page_at = page_at
         self._ask_leave = ask_leave or no_leave(limits)
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_log_loop_fault)
@@ -119,7 +123,7 @@ class Front:
         self._crowd = crowd = Crowd(self._limits)
         door = Door(self._limits, self._ask_leave)
         house = House(self._limits, crowd, self._hand_over, self._is_ours, self._hsts, door)
-        redirector = Redirector(self._is_ours, self._limits)
+        redirector = Redirector(self._is_ours, self._page_at, self._limits)
 
         async def serve_secure(guest: Guest, client: socket.socket) -> None:
             await self._serve_secure(house, guest, client)

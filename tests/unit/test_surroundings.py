@@ -70,7 +70,7 @@ def test_in_development_a_port_is_bound_and_said_with_the_setup_code(
         around.say_ready("ABCD-EFGH-JKMN")
         around.say_ready(None)
         assert isinstance(around.issuer(folder, SystemClock()), Issuer)
-        drivers = around.drivers(Settings(), restart)
+        drivers = around.drivers(Settings, restart)
         assert isinstance(drivers, ChildDriverHost)
         assert drivers.drivers[0].endswith("nightjar-sky")
     panel = f"panel: https://127.0.0.1:{port}"
@@ -97,7 +97,7 @@ def test_in_development_the_device_id_is_made_once(folder: DataFolder) -> None:
 def test_on_the_device_others_issue_certificates_and_run_drivers(folder: DataFolder) -> None:
     with closing(Device(None, None, "ccd")) as around:
         assert isinstance(around.issuer(folder, SystemClock()), IssuerApart)
-        drivers = around.drivers(Settings(), restart)
+        drivers = around.drivers(Settings, restart)
         assert isinstance(drivers, FifoDriverHost)
         assert drivers.drivers == ("indi_simulator_ccd",)
         assert around.device_id(folder) == device_id_of(MACHINE_ID)
@@ -107,8 +107,12 @@ def test_on_the_device_others_issue_certificates_and_run_drivers(folder: DataFol
 
 @pytest.mark.usefixtures("on_the_device")
 def test_on_the_device_no_sky_is_simulated_unless_asked() -> None:
-    assert Device(None, None, None).drivers(Settings(), restart).drivers == ()
-    assert Device(None, None, "sky").drivers(Settings(), restart).drivers == ("nightjar-sky",)
+    assert Device(None, None, None).drivers(Settings, restart).drivers == ()
+    assert Device(None, None, "sky").drivers(Settings, restart).drivers == ("nightjar-sky",)
+    chosen = Settings(camera=Settings().camera.model_copy(update={"driver": "indi_asi_ccd"}))
+    assert Device(None, None, None).drivers(lambda: chosen, restart).drivers == ("indi_asi_ccd",)
+    assert Device(None, None, "sky").drivers(lambda: chosen, restart).drivers == ("nightjar-sky",)
+    assert Device(None, None, None).shown == surroundings.SHOWN
 
 
 @pytest.mark.usefixtures("on_the_device")

@@ -307,6 +307,34 @@ def measurement_view(frame: StoredFrame) -> MeasurementView:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardView:
+    """A Wi-Fi network that is heard."""
+
+    name: str
+    security: str
+    """open, outdated, WPA2, WPA2 and WPA3, WPA3 or company login."""
+    signal_percent: int
+    bands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """The network, and how far a change of it is."""
+
+    phase: str
+    """rest, beginning, connecting or on trial."""
+    change: str
+    left_s: int
+    """Until a change on trial is undone, or one that connects is given up."""
+    message: str
+    """How the last change ended."""
+    is_own_wifi_open: bool
+    wifi: tuple[HeardView, ...]
+    unavailable: str
+    """Why nothing is known; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiverView:
     """Who receives what other appliances send."""
 

@@ -3,6 +3,7 @@
 from appliance.web.pages import (
     accounts,
     audit,
+    camera,
     certificate,
     entry,
     files,
@@ -11,6 +12,7 @@ from appliance.web.pages import (
     live,
     machine,
     me,
+    network,
     nightzip,
     observatory,
     peers,
@@ -28,6 +30,7 @@ from appliance.web.pages import (
 __all__ = [
     "accounts",
     "audit",
+    "camera",
     "certificate",
     "entry",
     "files",
@@ -36,6 +39,7 @@ __all__ = [
     "live",
     "machine",
     "me",
+    "network",
     "nightzip",
     "observatory",
     "peers",

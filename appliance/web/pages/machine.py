@@ -4,11 +4,12 @@ from zoneinfo import ZoneInfo
 
 from appliance.domain.access import Access
 from appliance.domain.commands import PowerOff, Reboot
-from appliance.domain.errors import InputError, MachineError
+from appliance.domain.errors import InputError, MachineError, RefusedError, ThrottledError
 from appliance.domain.power import PowerPhase
+from appliance.domain.secret import Secret
 from appliance.web.answers import Answer, Page, Redirect
 from appliance.web.api.machine import machine_view, power_view
-from appliance.web.machineacts import change_name, change_network_time, change_time, change_zone, order
+from appliance.web.machineacts import change_name, change_network_time, change_time, change_zone, order, order_reset
 from appliance.web.machineforms import moment_of_form, name_of, zone_of, zones
 from appliance.web.notices import notice
 from appliance.web.problems import problem_of
@@ -149,6 +150,38 @@ def set_name(visit: Visit) -> Answer:
     except (InputError, MachineError) as error:
         return _page(visit, "name", error)
     return Redirect(f"{HERE}?done=named")
+
+
+# Factory reset
+
+
+@route("GET", "/machine/reset", access=Access.ADMIN)
+def confirm_reset(visit: Visit) -> Answer:
+    """Tell what a factory reset takes away, and ask for the password and the device id."""
+    return _reset_page(visit)
+
+
+@route("POST", "/machine/reset", access=Access.ADMIN)
+def reset(visit: Visit) -> Answer:
+    """Give up all that was set and stored; the session ends with everything else."""
+    keep_pictures = visit.form.get("pictures") == "keep"
+    try:
+        order_reset(visit, visit.form.get("device_id", ""), Secret(visit.form.get("password", "")), keep_pictures=keep_pictures)
+    except (InputError, RefusedError, ThrottledError, MachineError) as error:
+        return _reset_page(visit, error)
+    return Page("machine_reset_begun", {"keep_pictures": keep_pictures, "active": "system"})
+
+
+def _reset_page(visit: Visit, error: InputError | RefusedError | ThrottledError | MachineError | None = None) -> Page:
+    problem = problem_of(error) if error is not None else None
+    values = {
+        "device_id": visit.parts.device_id,
+        "is_available": visit.parts.factory_reset.is_available,
+        "keep": visit.form.get("pictures") == "keep",
+        "problem": problem,
+        "active": "system",
+    }
+    return Page("machine_reset", values, problem.status if problem else 200)
 
 
 def _zone(visit: Visit) -> ZoneInfo:

@@ -287,6 +287,41 @@ class GoingView {
   }
 }
 
+// A change of the network: followed while the panel answers, and kept as soon as it answers with the change in force.
+class TrialView {
+  constructor(root) {
+    this.root = root;
+    this.phase = root.dataset.trial;
+    this.leftAt = performance.now() + 1000 * Number(root.dataset.left);
+    const keep = document.querySelector("[data-keep]");
+    if (keep) return keep.requestSubmit();
+    setInterval(() => this.count(), 1000);
+    setTimeout(() => this.ask(), 1000);
+  }
+
+  async ask() {
+    try {
+      const stop = AbortSignal.timeout(4000);
+      const answer = await fetch("/api/v1/network", { cache: "no-store", credentials: "same-origin", signal: stop });
+      if (answer.status === 401) return location.assign("/login?next=/network");
+      if (answer.ok) {
+        const view = await answer.json();
+        if (view.phase !== this.phase) return location.replace("/network/trial");
+        this.leftAt = performance.now() + 1000 * view.left_s;
+      }
+    } catch (error) {
+      write("trial-connecting", "The panel does not answer here at present.", this.root);
+    }
+    setTimeout(() => this.ask(), 1500);
+  }
+
+  count() {
+    if (this.phase !== "on trial") return;
+    const leftS = Math.max(0, Math.ceil((this.leftAt - performance.now()) / 1000));
+    write("trial-left", `In ${leftS} s it is undone, unless an admin keeps it.`, this.root);
+  }
+}
+
 // Sticks: the bar of a running export moves by itself; whatever else changes loads the page again, unless somebody fills in a form.
 class UsbView {
   constructor(root) {
@@ -382,6 +417,7 @@ const live = document.querySelector("[data-live]");
 if (live) new LiveView(live);
 const system = document.querySelector("[data-system]");
 if (system) new SystemView(system);
+for (const root of document.querySelectorAll("[data-trial]")) new TrialView(root);
 for (const root of document.querySelectorAll("[data-machine-time]")) new MachineTime(root);
 for (const form of document.querySelectorAll("[data-browser-time]")) {
   form.hidden = false;

@@ -21,6 +21,7 @@ from appliance.store.database import Database
 from appliance.web.routes import SAFE_METHODS, table
 from tests.integration.gate.person import Person, admin_of
 from tests.integration.gate.test_canary import own_certificate
+from tests.integration.host.madeupnm import CABLE_UUID, made_up_networkmanager
 from tests.integration.host.madeupudisks import STICK as OBJECT
 from tests.integration.host.madeupudisks import MadeUpUdisks, made_up_udisks
 from tests.integration.host.mockbus import mock_bus
@@ -36,7 +37,10 @@ BY_ITSELF = "stick.export"
 ELSEWHERE = {
     "PUT /indi-allsky/sync/v1/<kind>": "brings pictures of another program: tests/integration/web/test_indiallsky.py",
     "POST /settings/review": "shows what would change and saves nothing",
+    "POST /camera/driver": "needs the appliance's own INDI server: tests/unit/web/test_camera.py",
     "POST /claim": "comes before all others and is the first entry",
+    "POST /network/country": "needs root's reader of it: tests/unit/web/test_network.py",
+    "POST /machine/reset": "would end everything else: tests/unit/web/test_reset.py",
     "PUT /api/v1/sync/<kind>/<night>/<name>": "takes what a peer sends, which is counted with the peer",
     "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",
 }
@@ -94,6 +98,23 @@ class Acts:
         """Return the id of the one target."""
         return str(self.admin.get("/api/v1/settings").json()["targets"][0]["id"])
 
+    def network(self, path: str, phase: str, **fields: str) -> int:
+        """Send a form of the network's page as soon as a change stands there."""
+
+        def stands() -> bool:
+            told = self.admin.get("/api/v1/network").json()
+            return (told["phase"], told["unavailable"]) == (phase, "")
+
+        wait_until(stands, 60, f"the network to be {phase}")
+        return self.post(f"/network/{path}", **fields)
+
+    def wifi(self) -> str:
+        """Return the id of the one Wi-Fi connection that is kept."""
+        [found] = set(re.findall(r"/network/forget\?connection=([0-9a-f-]+)", self.admin.get("/network").body.decode())) - {
+            CABLE_UUID
+        }
+        return str(found)
+
     def peer(self) -> str:
         """Return the id of the one peer."""
         return str(re.findall(r'data-peer="([a-z0-9]{8})"', self.admin.get("/peers").body.decode())[0])
@@ -145,6 +166,18 @@ ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
     "POST /machine/zone": ("time zone set", lambda a: a.post("/machine/zone", zone="UTC")),
     "POST /machine/network-time": ("network time switched on", lambda a: a.post("/machine/network-time", on="yes")),
     "POST /machine/name": ("machine named", lambda a: a.post("/machine/name", name="dome")),
+    "POST /network/look": ("wi-fi networks looked for", lambda a: a.network("look", "rest")),
+    "POST /network/addresses": (
+        "addresses ordered",
+        lambda a: a.network("addresses", "rest", card="eth0", **{"ipv4-method": "auto", "ipv6-method": "auto"}),
+    ),
+    "POST /network/undo": ("network change undone", lambda a: a.network("undo", "on trial")),
+    "POST /network/join": (
+        "wi-fi network ordered", lambda a: a.network("join", "rest", name="Open", security="open", open="yes")
+    ),
+    "POST /network/keep": ("network change kept", lambda a: a.network("keep", "on trial")),
+    "POST /network/point": ("own wi-fi network closed", lambda a: a.network("point", "rest", open="no")),
+    "POST /network/forget": ("network connection forgotten", lambda a: a.network("forget", "rest", connection=a.wifi())),
     "POST /usb/export": (
         "usb export ordered", lambda a: a.post("/usb/export", stick=STICK, nights="all", pictures="on")
     ),
@@ -215,6 +248,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Appliance, 
     with (
         mock_bus(folder / "bus") as bus,
         made_up_udisks(bus.address, folder) as udisks,
+        made_up_networkmanager(bus.address),
         pytest.MonkeyPatch.context() as environment,
     ):
         udisks.refusal = Refusal("NoReply")  # a stick that takes its time: no export ends between two acts

@@ -42,79 +42,46 @@ def wait_for(condition: Callable[[], object], what: str, limit_s: float = PATIEN
         time.sleep(pause_s)
 
 
-class Guest:
-    """A small Debian with the program in it; root's hand in it is `agent.py`."""
+class Machine:
+    """An emulated machine with root's hand in it, which is `agent.py`."""
 
-    def __init__(self, base: Base, folder: Path, *, has_authority: bool = False) -> None:
-        """Prepare it.
+    port: int
+    """Of this computer's loopback interface: the machine's 443."""
 
-        Parameters
-        ----------
-        base : Base
-        folder : Path
-            For what belongs to this guest alone.
-        has_authority : bool
-            Whether it begins with a certificate authority; else its first start makes one, which takes an emulated processor
-            a minute and a half.
-        """
-        self.folder = folder
+    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+        self.folder, self._command = folder, command
         self.console, self.journal = folder / "console.txt", folder / "journal.txt"
-        self.data = folder / "data.img"
         self._sticks = 0
-        (folder / "initrd.img").write_bytes(initrd_with(base.initrd, pack(base.python)))
-        self.sky = make_data(self.data, has_authority=has_authority)
-        self.port, self.plain_port, self.indi_port = _free_ports(3)
-        self._command = self._make_command(base)
         self._lock = threading.Lock()
 
-    def _make_command(self, base: Base) -> list[str]:
-        def disk(path: Path, *, is_read_only: bool) -> list[str]:
-            return ["-drive", f"if=virtio,format=raw,file={path},readonly={'on' if is_read_only else 'off'},cache=unsafe"]
-
-        forwarded = {self.port: 443, self.plain_port: 80, self.indi_port: 7624}
-        net = "user,id=net,restrict=on" + "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwarded.items())
-        kernel = (
-            "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
-        )
-        return [
-            "nice", "-n", "5",  # the tests beside it have deadlines that are measured in true seconds
-            "setpriv", "--pdeathsig", "KILL",  # it ends with the tests, also where they are killed
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-M", "q35,smm=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1280",
-            "-kernel", str(base.kernel), "-initrd", str(self.folder / "initrd.img"), "-append", kernel,
-            *disk(base.system, is_read_only=True), *disk(base.wheels, is_read_only=True), *disk(self.data, is_read_only=False),
-            "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=",
-            "-serial", f"file:{self.console}",
-            "-device", "virtio-serial-pci", "-chardev", f"file,id=journal,path={self.journal}",
-            "-device", "virtconsole,chardev=journal",
-            "-chardev", f"socket,id=agent,path={self.folder / 'agent'},server=on,wait=off",
-            "-device", "virtserialport,chardev=agent,name=nightjar-test",
-            "-device", "virtio-rng-pci", "-device", f"qemu-xhci,id=xhci,p2={PORTS},p3={PORTS}",
-            "-device", "virtio-scsi-pci,id=scsi",
-            "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off",
-            "-action", "reboot=shutdown,panic=exit-failure", "-device", "pvpanic",
-        ]  # fmt: skip
-
     def __enter__(self) -> Self:
-        began_s = time.monotonic()
-        with (self.folder / "qemu.txt").open("wb") as said:
-            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def start(self) -> None:
+        """Switch it on and wait until the agent is there; once more after its power was cut."""
         try:
-            self.monitor = Monitor(self.folder / "qmp", 60)
-            self._agent = socket.socket(socket.AF_UNIX)
-            self._agent.connect(str(self.folder / "agent"))
-            self._agent.settimeout(1.0)
-            self._inbox = b""
+            self.power_on()
             self.wait_until_booted()
         except BaseException:
             self._end()
             print(self.told())
             raise
-        self.booted_s = time.monotonic() - began_s
-        return self
+        self.booted_s = time.monotonic() - self.began_s
 
-    def __exit__(self, *_: object) -> None:
-        self._end()
+    def power_on(self) -> None:
+        """Switch it on, and wait for nothing."""
+        self.began_s = time.monotonic()
+        with (self.folder / "qemu.txt").open("wb") as said:
+            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")
+        self.monitor = Monitor(self.folder / "qmp", 60)
+        self._agent = socket.socket(socket.AF_UNIX)
+        self._agent.connect(str(self.folder / "agent"))
+        self._agent.settimeout(1.0)
+        self._inbox = b""
 
     def wait_until_booted(self) -> None:
         """Wait until the agent says that it is there."""
@@ -193,10 +160,6 @@ class Guest:
         line, _, self._inbox = self._inbox.partition(b"\n")
         return line
 
-    def nights(self) -> list[Path]:
-        """Return the folders of the nights that it began with."""
-        return sorted((self.sky.data / "nights").iterdir())
-
     def properties(self, unit: str, *names: str) -> dict[str, str]:
         """Return what systemd says of a unit."""
         said = self.must("systemctl", "show", unit, f"--property={','.join(names)}")
@@ -248,7 +211,61 @@ class Guest:
         return True
 
 
-def _free_ports(count: int) -> Sequence[int]:
+class Guest(Machine):
+    """A small Debian with the program in it."""
+
+    def __init__(self, base: Base, folder: Path, *, has_authority: bool = False) -> None:
+        """Prepare it.
+
+        Parameters
+        ----------
+        base : Base
+        folder : Path
+            For what belongs to this guest alone.
+        has_authority : bool
+            Whether it begins with a certificate authority; else its first start makes one, which takes an emulated processor
+            a minute and a half.
+        """
+        self.data = folder / "data.img"
+        (folder / "initrd.img").write_bytes(initrd_with(base.initrd, pack(base.python)))
+        self.sky = make_data(self.data, has_authority=has_authority)
+        self.port, self.plain_port, self.indi_port = free_ports(3)
+        super().__init__(folder, self._make_command(base, folder))
+
+    def _make_command(self, base: Base, folder: Path) -> list[str]:
+        def disk(path: Path, *, is_read_only: bool) -> list[str]:
+            return ["-drive", f"if=virtio,format=raw,file={path},readonly={'on' if is_read_only else 'off'},cache=unsafe"]
+
+        forwarded = {self.port: 443, self.plain_port: 80, self.indi_port: 7624}
+        net = "user,id=net,restrict=on" + "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwarded.items())
+        kernel = (
+            "root=/dev/vda rootfstype=squashfs ro console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off systemd.show_status=no"
+        )
+        return [
+            "nice", "-n", "5",  # the tests beside it have deadlines that are measured in true seconds
+            "setpriv", "--pdeathsig", "KILL",  # it ends with the tests, also where they are killed
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+            "-M", "q35,smm=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1280",
+            "-kernel", str(base.kernel), "-initrd", str(folder / "initrd.img"), "-append", kernel,
+            *disk(base.system, is_read_only=True), *disk(base.wheels, is_read_only=True), *disk(self.data, is_read_only=False),
+            "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-serial", f"file:{folder / 'console.txt'}",
+            "-device", "virtio-serial-pci", "-chardev", f"file,id=journal,path={folder / 'journal.txt'}",
+            "-device", "virtconsole,chardev=journal",
+            "-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off",
+            "-device", "virtserialport,chardev=agent,name=nightjar-test",
+            "-device", "virtio-rng-pci", "-device", f"qemu-xhci,id=xhci,p2={PORTS},p3={PORTS}",
+            "-device", "virtio-scsi-pci,id=scsi",
+            "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
+            "-action", "reboot=shutdown,panic=exit-failure", "-device", "pvpanic",
+        ]  # fmt: skip
+
+    def nights(self) -> list[Path]:
+        """Return the folders of the nights that it began with."""
+        return sorted((self.sky.data / "nights").iterdir())
+
+
+def free_ports(count: int) -> Sequence[int]:
     """Return ports of the loopback interface that nobody listens on."""
     servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in servers]

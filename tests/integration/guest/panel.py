@@ -6,7 +6,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from tests.integration.guest.machine import Guest, wait_for
+from tests.integration.guest.machine import Machine, wait_for
 from tests.integration.process.appliance import Answer, Appliance
 from tests.unit.web.world import ADMIN, PASSWORD
 
@@ -16,16 +16,26 @@ NAME = "nightjar.local"
 class Panel(Appliance):
     """Asks over HTTPS through the forwarded port by the device's name, and trusts its own authority and nothing else."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Machine) -> None:
         super().__init__(guest.folder / "panel", port=guest.port)
         self.port = guest.port
         self._authority = Path(self.data, "ca.pem")
 
-    def trust(self, guest: Guest) -> None:
+    def trust(self, guest: Machine) -> None:
         """Learn the guest's authority, wait until the panel answers, and log in."""
+        self.meet(guest)
+        self.login(ADMIN, PASSWORD)
+
+    def meet(self, guest: Machine, limit_s: float = 300) -> None:
+        """Learn the machine's authority and wait until the panel answers."""
         self._authority.parent.mkdir(parents=True, exist_ok=True)
-        self._authority.write_text(wait_for(lambda: guest.run("cat", "/data/nightjar-tls/ca.pem").out, "the authority", 300))
-        wait_for(self.answers, "the panel to answer", 300)
+        self._authority.write_text(wait_for(lambda: guest.run("cat", "/data/nightjar-tls/ca.pem").out, "the authority", limit_s))
+        wait_for(self.answers, "the panel to answer", limit_s)
+
+    def claim_with(self, code: str) -> None:
+        """Claim the device with the code that it shows, and log in."""
+        answer = self.post("/claim", code=code, name=ADMIN, password=PASSWORD, again=PASSWORD)
+        assert answer.status == 303, answer.body
         self.login(ADMIN, PASSWORD)
 
     @property

@@ -52,7 +52,9 @@ def test_the_units_run_as_their_users_in_their_sandboxes(guest: Guest, panel: Pa
 def test_the_panel_answers_over_https_by_its_own_authority(panel: Panel) -> None:
     assert panel.get("/healthz").status == 200
     workers = panel.get("/api/v1/system").json()["workers"]
-    expected = {"web", "pipeline", "camera", "housekeeping", "power", "export", "upload tests", "notices"}
+    expected = {
+        "web", "pipeline", "camera", "housekeeping", "power", "network", "export", "screen", "upload tests", "notices",
+    }  # fmt: skip
     assert {worker["name"] for worker in workers} == expected
     assert {worker["restarts"] for worker in workers} == {0}
 

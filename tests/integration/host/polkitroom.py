@@ -17,6 +17,16 @@ POLKITD = Path("/usr/lib/polkit-1/polkitd")
 USB_STICK = {"drive.removable": "true", "drive.removable.bus": "usb"}
 Details = Mapping[str, str]
 
+NETWORK = (
+    "org.freedesktop.NetworkManager.network-control",
+    "org.freedesktop.NetworkManager.settings.modify.system",
+    "org.freedesktop.NetworkManager.checkpoint-rollback",
+    "org.freedesktop.NetworkManager.wifi.scan",
+    "org.freedesktop.NetworkManager.enable-disable-wifi",
+    "org.freedesktop.NetworkManager.wifi.share.protected",
+)
+"""What user nightjar may do also where polkit does not tell the unit: NetworkManager names who asks by a number only."""
+
 ALLOWED: Mapping[str, tuple[Details, ...]] = {
     **dict.fromkeys(
         (
@@ -29,11 +39,7 @@ ALLOWED: Mapping[str, tuple[Details, ...]] = {
             "org.freedesktop.timedate1.set-timezone",
             "org.freedesktop.timedate1.set-ntp",
             "org.freedesktop.hostname1.set-static-hostname",
-            "org.freedesktop.NetworkManager.network-control",
-            "org.freedesktop.NetworkManager.settings.modify.system",
-            "org.freedesktop.NetworkManager.wifi.scan",
-            "org.freedesktop.NetworkManager.enable-disable-wifi",
-            "org.freedesktop.NetworkManager.wifi.share.protected",
+            *NETWORK,
         ),
         ({},),
     ),

@@ -120,6 +120,21 @@ def test_no_command_of_many_is_lost(host: FifoDriverHost) -> None:
     eventually(lambda: offers_a_camera(host))
 
 
+def test_the_driver_that_is_chosen_meanwhile_is_run_and_given_up_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fifo, "LOOK_EVERY_S", 0.0)
+    chosen: list[str] = []
+    host = FifoDriverHost(lambda: chosen[:], server.restart, fifo=server.fifo, socket_name=server.socket_name, port=server.port)
+    eventually(lambda: host.is_running)
+    host.start()
+    assert not offers_a_camera_once_tended(host)
+    chosen.append(CCD)
+    eventually(lambda: offers_a_camera_once_tended(host))
+    chosen.clear()
+    eventually(lambda: not offers_a_camera_once_tended(host))
+    eventually(lambda: server.drivers() == set())
+    host.close()
+
+
 def test_a_restarted_server_is_told_its_drivers_again(host: FifoDriverHost, server: Server) -> None:
     host.start()
     eventually(lambda: offers_a_camera(host))

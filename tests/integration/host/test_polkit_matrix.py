@@ -8,11 +8,23 @@ from typing import cast
 
 import pytest
 
-from tests.integration.host.busroom import ACCOUNTS, BELOW, COMMANDS, PANEL, STRANGERS, VISITOR, Account, Room, missing_right
+from tests.integration.host.busroom import (
+    ACCOUNTS,
+    AS_NO_UNIT,
+    BELOW,
+    COMMANDS,
+    PANEL,
+    STRANGERS,
+    VISITOR,
+    Account,
+    Room,
+    missing_right,
+)
 from tests.integration.host.polkitroom import (
     ALLOWED,
     DETAILS,
     IMPLIED,
+    NETWORK,
     POLKITD,
     USB_STICK,
     Answer,
@@ -72,12 +84,14 @@ def test_the_panel_gets_exactly_the_listed_verbs(polkit: Polkit, askers: dict[in
 
 
 @pytest.mark.parametrize("account", STRANGERS, ids=lambda account: f"{account.user}-{account.gid}")
-def test_ours_outside_the_unit_get_nothing_and_are_not_asked_for_a_password(
+def test_ours_outside_the_unit_get_nothing_but_the_network_by_number_and_are_not_asked_for_a_password(
     polkit: Polkit, askers: dict[int, Asker], account: Account
 ) -> None:
     asker = next(asker for asker in askers.values() if asker.account == account)
-    questions = [(action, details) for action in polkit.actions() for details in ALLOWED.get(action, ({},))]
-    assert {polkit.ask(asker, *question) for question in questions} == {Answer.REFUSED}
+    answers = {action: {polkit.ask(asker, action, of) for of in ALLOWED.get(action, ({},))} for action in polkit.actions()}
+    is_known_by_number = account.user == "nightjar" and account.gid == AS_NO_UNIT
+    assert {action for action, said in answers.items() if said != {Answer.REFUSED}} == set(NETWORK if is_known_by_number else ())
+    assert {said for action in NETWORK for said in answers[action]} == {Answer.GRANTED if is_known_by_number else Answer.REFUSED}
 
 
 def test_on_others_the_rule_has_no_effect(polkit: Polkit, askers: dict[int, Asker]) -> None:
@@ -88,12 +102,16 @@ def test_on_others_the_rule_has_no_effect(polkit: Polkit, askers: dict[int, Aske
             assert polkit.ask(asker, action, details) == expected, action
 
 
-def test_without_a_known_unit_nothing_passes_at_all(tmp_path: Path) -> None:
+def test_without_a_known_unit_nothing_but_the_network_passes(tmp_path: Path) -> None:
     """Debian 12's polkit says nothing of units, as one of later versions when it cannot be sure of the process."""
     with polkit_room(tmp_path / "logs", is_unit_known=False) as polkit:
-        asker = polkit.asker(PANEL)
-        questions = [(action, details) for action in polkit.actions() for details in ALLOWED.get(action, ({},))]
-        assert {polkit.ask(asker, *question) for question in questions} == {Answer.REFUSED}
+        for account in (PANEL, *STRANGERS):
+            asker = polkit.asker(account)
+            asked = [(action, details) for action in polkit.actions() for details in ALLOWED.get(action, ({},))]
+            granted = {action for action, details in asked if polkit.ask(asker, action, details) == Answer.GRANTED}
+            assert granted == set(NETWORK if account.user == "nightjar" else ()), account
+            challenged = [action for action, details in asked if polkit.ask(asker, action, details) == Answer.CHALLENGED]
+            assert challenged == [], account
 
 
 def test_a_rule_that_was_not_loaded_would_be_noticed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from appliance.domain.access import Scope
 from appliance.domain.errors import NightjarError, StartError
+from appliance.domain.network import NetworkSituation
 from appliance.domain.night import NightId
 from appliance.store.models import FrameRow, NightRow
 from appliance.web.parts import Listen
@@ -17,6 +19,7 @@ from appliance.web.service import WebService, listening
 from tests.integration.web.client import Client
 from tests.integration.web.conftest import RunningPanel
 from tests.integration.web.crowding import crowding
+from tests.unit.web.networking import POINT
 from tests.unit.web.world import ADMIN, fill, make_world
 
 BIG = 20_000_000
@@ -173,6 +176,34 @@ def test_the_service_stops_cleanly_and_can_be_built_again_on_the_sockets_of_syst
             assert threading.active_count() == before
     handed.close()
     plain.close()
+
+
+def asked_without_tls(plain: socket.socket, request: str) -> str:
+    """Return all that port 80 says to a request."""
+    with socket.create_connection(plain.getsockname()) as http:
+        http.sendall(f"{request} HTTP/1.1\r\nhost: connectivitycheck.example\r\n\r\n".encode())
+        return http.makefile("rb").read().decode()
+
+
+def test_in_the_own_wifi_network_port_80_tells_every_phone_where_the_panel_is_and_nobody_elsewhere(tmp_path: Path) -> None:
+    handed, plain = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    with handed, plain, make_world(tmp_path / "data", Listen(sockets=(handed,), plain_sockets=(plain,))) as world:
+        service = WebService(world.parts)
+        service.open()
+        assert asked_without_tls(plain, "GET /generate_204").startswith("HTTP/1.1 308 ")
+        world.parts.network_situation.publish(NetworkSituation(point=replace(POINT, address="127.0.0.1")))
+        told = asked_without_tls(plain, "GET /generate_204")
+        assert told.startswith("HTTP/1.1 200 ")
+        assert 'href="https://127.0.0.1"' in told
+        assert world.parts.certificates.fingerprint.replace(":", "") in told.replace(":", "").replace("\n", "")
+        assert "<form" not in told
+        assert POINT.key.reveal() not in told
+        head, _, body = asked_without_tls(plain, "HEAD /").partition("\r\n\r\n")
+        assert (head.split("\r\n")[0], body) == ("HTTP/1.1 200 OK", "")
+        assert asked_without_tls(plain, "GET no-path").startswith("HTTP/1.1 400 ")
+        world.parts.network_situation.publish(NetworkSituation(point=POINT))
+        assert asked_without_tls(plain, "GET /generate_204").startswith("HTTP/1.1 308 "), "this one came by another network"
+        service.close()
 
 
 def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:

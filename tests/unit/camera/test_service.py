@@ -122,6 +122,24 @@ def test_a_driver_that_does_not_answer_is_connected_anew_then_restarted_then_the
     assert balance(stage) == 0
 
 
+@pytest.mark.parametrize(
+    ("camera", "title"),
+    [
+        ({}, "No pictures: no driver is chosen for the camera"),
+        ({"transport": "remote", "remote_host": "192.0.2.7"}, "No pictures: a camera"),
+    ],
+)
+def test_without_a_driver_it_is_said_that_one_has_to_be_chosen(camera: dict[str, object], title: str) -> None:
+    stage = Stage(**camera)
+    stage.host.drivers = ()
+    stage.prepared = lambda camera: setattr(camera, "waits_for", "a camera")
+    stage.service.close()
+    stage.service = stage.make()
+    stage.service.open()
+    stage.until(lambda: "camera.absent" in stage.issues, steps=2000)
+    assert [issue.title for issue in stage.board.issues] == [title]
+
+
 def test_a_camera_that_gets_on_is_not_restarted_while_it_does() -> None:
     stage = Stage()
     stage.prepared = lambda camera: setattr(camera, "waits_for", "a camera")
@@ -202,11 +220,13 @@ def test_after_five_bad_frames_the_camera_is_set_up_anew() -> None:
     assert len(stage.cameras) == 2
 
 
-def test_another_device_in_the_settings_is_looked_for_at_once() -> None:
+@pytest.mark.parametrize("other", [{"device": "Another"}, {"driver": "indi_asi_ccd"}])
+def test_another_device_or_driver_in_the_settings_is_looked_for_at_once(other: dict[str, object]) -> None:
     stage = Stage()
     stage.receive()
-    stage.settings.publish(settings(device="Another"))
+    stage.settings.publish(settings(**other))
     stage.receive()
+    assert stage.host.asked == ["start", "start"]
     assert len(stage.cameras) == 2
     assert stage.cameras[0].is_closed
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,4 +144,28 @@ def test_its_address_is_the_abstract_socket() -> None:
     assert made.address == ("localhost:/run/nightjar-indi/indiserver", 7624)
     assert made.drivers == ()
     made.tend()
+    made.close()
+
+
+def test_another_choice_is_followed_while_the_server_runs(fifo: Path, reader: int) -> None:
+    name = f"/server-{secrets.token_hex(8)}"
+    chosen: list[str] = []
+    made = FifoDriverHost(lambda: chosen, lambda: None, installed=lambda: INSTALLED, fifo=fifo, socket_name=name)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(f"\0{name}")
+        server.listen(64)
+        made.start()
+        for choice, told in (
+            ([CCD], b"stop indi_simulator_ccd\nstart indi_simulator_ccd\n"),
+            (["indi_asi_ccd"], b"stop indi_simulator_ccd\nstop indi_asi_ccd\nstart indi_asi_ccd\n"),
+            ([], b"stop indi_asi_ccd\n"),
+        ):
+            chosen[:] = choice
+            assert made.drivers == tuple(choice)
+            made.start()
+            made.start()
+            assert os.read(reader, 1000) == told
+        chosen[:] = ["indi_no_such"]
+        with pytest.raises(CameraError, match="no INDI driver 'indi_no_such' is installed"):
+            made.start()
     made.close()

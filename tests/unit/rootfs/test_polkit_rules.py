@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.integration.host.busroom import OVERLAY
-from tests.integration.host.polkitroom import ALLOWED, DETAILS, IMPLIED, TRANSIENT, USB_STICK, Details, passes
+from tests.integration.host.polkitroom import ALLOWED, DETAILS, IMPLIED, NETWORK, TRANSIENT, USB_STICK, Details, passes
 
 RULES = OVERLAY / "usr/share/polkit-1/rules.d"
 RULE = RULES / "50-nightjar.rules"
@@ -37,15 +37,22 @@ null;
 Subject = Mapping[str, object]
 PANEL: Subject = {"user": "nightjar", "system_unit": "nightjar.service", "no_new_privileges": True, "groups": ["nightjar"]}
 
-STRANGERS: tuple[Subject, ...] = (
+NUMBERS: tuple[Subject, ...] = (
     {key: value for key, value in PANEL.items() if key not in ("system_unit", "no_new_privileges")},
     {key: value for key, value in PANEL.items() if key != "system_unit"},
+    {**PANEL, "system_unit": None},
+    {**PANEL, "system_unit": "", "no_new_privileges": False, "session": ""},
+    {"user": "nightjar", "session": None},
+)
+"""Ours, known by the number of a process only, as NetworkManager names the panel."""
+
+STRANGERS: tuple[Subject, ...] = (
+    {"user": "nightjar", "session": "c1"},
+    {**PANEL, "system_unit": "", "session": "2"},
     {key: value for key, value in PANEL.items() if key != "no_new_privileges"},
     {**PANEL, "no_new_privileges": False},
     {**PANEL, "no_new_privileges": "true"},
     {**PANEL, "no_new_privileges": 1},
-    {**PANEL, "system_unit": None},
-    {**PANEL, "system_unit": ""},
     {**PANEL, "system_unit": "nightjar"},
     {**PANEL, "system_unit": "nightjar-indi.service"},
     {**PANEL, "system_unit": "nightjar.service.d"},
@@ -108,6 +115,19 @@ def test_our_users_get_nothing_outside_the_panels_unit(subject: Subject) -> None
     assert {ENGINE.ask(action, USB_STICK, subject) for action in ACTIONS} == {"no"}
 
 
+@pytest.mark.parametrize("subject", NUMBERS, ids=lambda subject: " ".join(map(str, subject.values())))
+def test_our_user_of_whom_only_a_number_is_known_gets_the_network_and_nothing_else(subject: Subject) -> None:
+    for action in ACTIONS:
+        for details in DETAILS:
+            assert ENGINE.ask(action, details, subject) == ("yes" if action in NETWORK else "no"), action
+
+
+@pytest.mark.parametrize("user", ["nightjar-indi", "nightjar-ca"])
+def test_our_other_users_do_not_get_the_network_by_a_number(user: str) -> None:
+    for subject in NUMBERS:
+        assert {ENGINE.ask(action, {}, {**subject, "user": user}) for action in NETWORK} == {"no"}
+
+
 @pytest.mark.parametrize(
     "user", ["root", "nobody", "pi", "polkitd", "systemd-network", "Nightjar", "nightjar ", "nightjar2", "", "0"]
 )
@@ -144,10 +164,11 @@ def test_whatever_is_asked_the_rule_answers_as_the_list_says(
     action: str, details: Details, user: str, unit: str | None, flag: object
 ) -> None:
     subject = {"user": user, "system_unit": unit, "no_new_privileges": flag}
+    is_network = action in NETWORK and user == "nightjar" and not unit
     is_panel = (user, unit, flag) == ("nightjar", "nightjar.service", True) and flag is True
     expected = None
     if user in ("nightjar", "nightjar-indi", "nightjar-ca"):
-        expected = "yes" if is_panel and passes(action, details) else "no"
+        expected = "yes" if is_network or (is_panel and passes(action, details)) else "no"
     assert ENGINE.ask(action, details, subject) == expected
 
 
@@ -155,6 +176,9 @@ MISTAKES = [
     ("reboot-multiple-sessions", "reboot-multiple-sessionsaction.id"),
     ('subject.system_unit === "nightjar.service" && ', ""),
     (" && subject.no_new_privileges === true", ""),
+    (" && has(NETWORK, action.id)", ""),
+    (" && !subject.system_unit", ""),
+    (" && !subject.session", ""),
     ('"org.freedesktop.udisks2.filesystem-mount-other-seat"', '"org.freedesktop.udisks2.filesystem-mount-system"'),
     ("isUsbStick(action) && has", "has"),
     (' && action.lookup("verb") === known.verb', ""),
@@ -162,10 +186,16 @@ MISTAKES = [
 ]
 
 
+def expected(action: str, details: Details, subject: Subject) -> bool:
+    return passes(action, details) and (subject is PANEL or (subject in NUMBERS and action in NETWORK))
+
+
 @pytest.mark.parametrize(("words", "mistake"), MISTAKES, ids=[mistake or words for words, mistake in MISTAKES])
 def test_a_mistake_in_the_rule_is_found(words: str, mistake: str) -> None:
     text = RULE.read_text()
     assert words in text
     engine = Engine(text.replace(words, mistake))
-    cases = [(action, details, subject) for action in ACTIONS for details in DETAILS for subject in (PANEL, *STRANGERS[:4])]
-    assert any(engine.ask(*case) != ("yes" if case[2] is PANEL and passes(case[0], case[1]) else "no") for case in cases)
+    cases = [
+        (action, details, subject) for action in ACTIONS for details in DETAILS for subject in (PANEL, NUMBERS[0], *STRANGERS[:6])
+    ]
+    assert any(engine.ask(*case) != ("yes" if expected(*case) else "no") for case in cases)

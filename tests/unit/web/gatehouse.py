@@ -71,9 +71,9 @@ class House:
     def actions(self) -> list[str]:
         return [entry.action for entry in reversed(self.stores.audit.page())]
 
-    def new_gate(self) -> Gate:
+    def new_gate(self, code: Secret[str] | None = None) -> Gate:
         """Return a gate of the next start."""
-        return Gate(self.stores, lambda: self.keeper.vault, self.clock, lambda: self.clock.is_set)
+        return Gate(self.stores, lambda: self.keeper.vault, self.clock, lambda: self.clock.is_set, code)
 
 
 @contextmanager

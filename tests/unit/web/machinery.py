@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from appliance.domain.driver import CameraDriver, PluggedCamera
 from appliance.domain.errors import InputError, MachineError
 
 
@@ -65,6 +66,49 @@ class FakeHostName:
         if self.error is not None:
             raise self.error
         self.now = name
+
+
+@dataclass
+class FakeFactoryReset:
+    """A reset after which everything is still there."""
+
+    is_available: bool = True
+    error: MachineError | None = None
+    done: list[bool] = field(default_factory=list)
+    """For each order, whether pictures are kept."""
+
+    def begin(self, *, keep_pictures: bool) -> None:
+        if self.error is not None:
+            raise self.error
+        self.done.append(keep_pictures)
+
+
+@dataclass
+class FakeRadioCountry:
+    """Radios that follow nobody's rules."""
+
+    is_available: bool = True
+    orders: list[str] = field(default_factory=list)
+
+    def order(self, untrusted_code: str) -> str:
+        if len(untrusted_code) != 2:
+            raise InputError("Write the country as two letters, for instance AT.")
+        self.orders.append(untrusted_code)
+        return untrusted_code
+
+
+@dataclass
+class FakeCameraDrivers:
+    """Two drivers, and what a test plugs in."""
+
+    is_followed: bool = True
+    cameras: tuple[PluggedCamera, ...] = ()
+
+    def installed(self) -> tuple[CameraDriver, ...]:
+        return (CameraDriver("indi_asi_ccd", ("ZWO CCD",)), CameraDriver("indi_simulator_ccd", ("CCD Simulator",)))
+
+    def plugged(self) -> tuple[PluggedCamera, ...]:
+        return self.cameras
 
 
 @dataclass(frozen=True)

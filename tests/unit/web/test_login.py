@@ -44,7 +44,7 @@ def test_the_setup_code_claims_once_and_the_first_person_is_admin(house: House) 
 
 def test_a_wrong_code_claims_nothing(house: House) -> None:
     with pytest.raises(RefusedError):
-        house.gate.claim(new_setup_code(), "eve", PASSWORD, HOME)
+        house.gate.claim(new_setup_code().reveal(), "eve", PASSWORD, HOME)
     assert not house.gate.is_claimed
     assert house.actions() == ["claim refused"]
 
@@ -55,6 +55,16 @@ def test_the_code_is_new_at_each_start_until_claimed(house: House) -> None:
     assert second.setup_code() != first
     with pytest.raises(RefusedError):
         second.claim(first or "", "anna", PASSWORD, HOME)
+
+
+def test_a_code_that_was_kept_claims_at_the_next_start_too(house: House) -> None:
+    code = new_setup_code()
+    for _ in range(2):
+        assert house.new_gate(code).setup_code() == code.reveal()
+    assert house.new_gate(code).claim(code.reveal(), "anna", PASSWORD, HOME).role is Role.ADMIN
+    assert house.new_gate(code).setup_code() is None
+    with pytest.raises(RefusedError):
+        house.new_gate(code).claim(code.reveal(), "eve", PASSWORD, HOME)
 
 
 def test_of_two_claims_at_once_one_succeeds(house: House) -> None:
@@ -398,7 +408,7 @@ def test_recovery_resets_one_admin_and_leaves_all_else(claimed: House) -> None:
 def test_a_recovery_code_works_once_and_a_wrong_one_never(claimed: House) -> None:
     code = start_recovery(claimed.stores.recovery, claimed.stores.audit, "command line")
     with pytest.raises(RefusedError):
-        claimed.gate.claim(new_setup_code(), "eve", PASSWORD, HOME)
+        claimed.gate.claim(new_setup_code().reveal(), "eve", PASSWORD, HOME)
     claimed.gate.claim(code, "eve", PASSWORD, HOME)
     with pytest.raises(RefusedError):
         claimed.gate.claim(code, "mallory", PASSWORD, HOME)

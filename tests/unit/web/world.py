@@ -20,6 +20,7 @@ from appliance.domain.clock import SystemClock
 from appliance.domain.commands import CameraCommand
 from appliance.domain.frame import CameraStatus, Exposure, FrameKind, Measurement, Picture, StoredFrame
 from appliance.domain.machine import Reading
+from appliance.domain.network import NetworkSituation
 from appliance.domain.night import NightId, night_of
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
@@ -54,7 +55,15 @@ from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
-from tests.unit.web.machinery import FakeHostName, FakeNetwork, FakeTimeAndDate, FakeUpdates
+from tests.unit.web.machinery import (
+    FakeCameraDrivers,
+    FakeFactoryReset,
+    FakeHostName,
+    FakeNetwork,
+    FakeRadioCountry,
+    FakeTimeAndDate,
+    FakeUpdates,
+)
 
 PASSWORD = "a field under open stars"
 ADMIN, STAFF = "ada", "tycho"
@@ -208,7 +217,12 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             time_and_date=FakeTimeAndDate(),
             host_name=FakeHostName(),
             network=FakeNetwork(),
+            network_commands=Mailbox("network commands", 8),
+            network_situation=Published(NetworkSituation()),
             updates=FakeUpdates(),
+            factory_reset=FakeFactoryReset(),
+            camera_drivers=FakeCameraDrivers(),
+            radio_country=FakeRadioCountry(),
             readings=readings,
             reading_store=ReadingStore(database),
             sticks=Published(()),

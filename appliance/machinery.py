@@ -1,0 +1,152 @@
+"""The wiring of the machine around the camera: what stops and starts it, what connects it, what is plugged into it.
+
+    power   -> the machine's power, once the running frame is stored
+    network -> the machine's connections, changed on trial, and its own access point
+    export  -> USB sticks, by a child process
+    screen  -> what stands on the appliance's own screen and card: address, setup code
+
+The whole is in `compose.py`.
+"""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.domain.clock import Clock
+from appliance.domain.commands import CameraCommand, PowerCommand
+from appliance.domain.frame import CameraStatus, RawFrame
+from appliance.domain.health import QueueHealth
+from appliance.domain.network import NetworkCommand, NetworkSituation
+from appliance.domain.power import PowerPhase, PowerState
+from appliance.domain.secret import Secret
+from appliance.domain.stick import Stick, StickCommand
+from appliance.export.service import ExportService
+from appliance.host.bus import Bus
+from appliance.host.connections import Connections
+from appliance.host.drives import Drives
+from appliance.host.power import Power
+from appliance.housekeeping.connecting import ConnectingService
+from appliance.housekeeping.shutdown import ShutdownService
+from appliance.settings.schema import Settings
+from appliance.store.audit import AuditStore
+from appliance.store.files import DataFolder
+from appliance.store.jobs import JobStore
+from appliance.store.sticks import StickStore
+from appliance.supervisor.channels import Mailbox, Published
+from appliance.supervisor.health import HealthBoard
+from appliance.supervisor.worker import WorkerSpec
+from appliance.web.screen import PresenceParts, ScreenService
+
+
+class MachineChannels:
+    """What passes between the panel and the machine's services.
+
+    Parameters
+    ----------
+    waiting : int
+        How many commands of a kind may wait.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self.power: Mailbox[PowerCommand] = Mailbox("power commands", waiting)
+        self.power_state: Published[PowerState] = Published(PowerState(PowerPhase.RUNNING))
+        self.network_commands: Mailbox[NetworkCommand] = Mailbox("network commands", waiting)
+        self.network_situation: Published[NetworkSituation] = Published(NetworkSituation())
+        self.sticks: Published[tuple[Stick, ...]] = Published(())
+        self.stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", waiting)
+
+    @property
+    def health(self) -> tuple[QueueHealth, ...]:
+        """What the system page shows."""
+        return (self.power.health, self.network_commands.health, self.stick_commands.health)
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What the machine's services work with."""
+
+    bus: Bus
+    channels: MachineChannels
+    settings: Published[Settings]
+    folder: DataFolder
+    device_id: str
+    stick_store: StickStore
+    jobs: JobStore
+    audit: AuditStore
+    board: HealthBoard
+    clock: Clock
+    """The machine's time."""
+
+    point_key: Callable[[], Secret[str]]
+    """Gives the key with which the machine's own access point opens by itself."""
+
+    frames: Mailbox[RawFrame]
+    developed: Published[int]
+    camera: Published[CameraStatus]
+    camera_commands: Mailbox[CameraCommand]
+
+    presence: PresenceParts | None
+    """For the appliance's own screen; None on a computer of yours."""
+
+    def workers(self) -> tuple[WorkerSpec, ...]:
+        """Return them all."""
+        return (self._power(), self._network(), self._export(), *(() if self.presence is None else (_screen(self.presence),)))
+
+    def _power(self) -> WorkerSpec:
+        return WorkerSpec(
+            "power",
+            lambda beat: ShutdownService(
+                power=Power(self.bus),
+                commands=self.channels.power,
+                state=self.channels.power_state,
+                camera=self.camera,
+                camera_commands=self.camera_commands,
+                frames=self.frames,
+                developed=self.developed,
+                board=self.board,
+                clock=self.clock,
+                beat=beat,
+            ),
+            "Switching off and restarting from the panel",
+        )
+
+    def _network(self) -> WorkerSpec:
+        return WorkerSpec(
+            "network",
+            lambda beat: ConnectingService(
+                Connections(self.bus),
+                self.channels.network_commands,
+                self.channels.network_situation,
+                f"Nightjar-{self.device_id[:4]}",
+                self.point_key,
+                self.board,
+                self.clock,
+                beat,
+            ),
+            "Changing the network",
+        )
+
+    def _export(self) -> WorkerSpec:
+        return WorkerSpec(
+            "export",
+            lambda beat: ExportService(
+                drives=Drives(self.bus),
+                sticks=self.stick_store,
+                jobs=self.jobs,
+                audit=self.audit,
+                settings=self.settings,
+                commands=self.channels.stick_commands,
+                published=self.channels.sticks,
+                data=self.folder.root,
+                device_name=socket.gethostname,
+                device_id=self.device_id,
+                board=self.board,
+                clock=self.clock,
+                beat=beat,
+            ),
+            "Copying to USB sticks",
+        )
+
+
+def _screen(presence: PresenceParts) -> WorkerSpec:
+    return WorkerSpec("screen", lambda _: ScreenService(presence), "Showing address and setup code")

@@ -1,0 +1,1 @@
+"""Makes the image for the card; nothing of the running program."""

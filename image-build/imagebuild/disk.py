@@ -1,0 +1,150 @@
+"""The disk image: partitions one after another, a table of the new kind and, for a Pi 3's own start, one of the old kind."""
+
+import binascii
+import hashlib
+import struct
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+SECTOR = 512
+MIB = 1 << 20
+FIRST = MIB
+"""Where the first partition begins."""
+TAIL = MIB
+"""Room for the second copy of the table."""
+ENTRIES, ENTRY_SIZE = 128, 128
+PIECE = 4096
+"""A block of the map of what is worth writing."""
+
+OURS = uuid.UUID("b9f4a2c6-3b5e-4f0c-8d61-4e494748544a")
+"""Name space of the ids below: the same image has the same ones."""
+BASIC_DATA = uuid.UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
+LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition: what lies in it and how much room it has."""
+
+    name: str
+    kind: uuid.UUID
+    size: int
+    content: Path | None = None
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Its id."""
+        return uuid.uuid5(OURS, self.name)
+
+
+def write(image: Path, partitions: Sequence[Partition]) -> None:
+    """Write the image; parts of it without content are holes.
+
+    Raises
+    ------
+    ValueError
+        If a content does not fit, or a size is no whole number of MiB.
+    """
+    begin = FIRST
+    entries = []
+    with image.open("wb") as disk:
+        for one in partitions:
+            if one.size % MIB:
+                raise ValueError(f"{one.name} has {one.size} bytes, which is no whole number of MiB")
+            if one.content is not None:
+                _copy(one, one.content, disk, begin)
+            entries.append(_entry(one, begin))
+            begin += one.size
+        size = begin + TAIL
+        disk.truncate(size)
+        table = b"".join(entries).ljust(ENTRIES * ENTRY_SIZE, b"\0")
+        last = size // SECTOR - 1
+        in_front = len(table) // SECTOR
+        disk.seek(0)
+        disk.write(_old_table(partitions[0]))
+        disk.write(_head(table, here=1, other=last, entries_at=2, last=last))
+        disk.write(table)
+        disk.seek((last - in_front) * SECTOR)
+        disk.write(table)
+        disk.write(_head(table, here=last, other=1, entries_at=last - in_front, last=last))
+
+
+def _copy(one: Partition, content: Path, disk: BinaryIO, begin: int) -> None:
+    if content.stat().st_size > one.size:
+        raise ValueError(f"{one.name} holds {one.size} bytes, and its content has {content.stat().st_size}")
+    with content.open("rb") as source:
+        while piece := source.read(PIECE):
+            if piece.count(0) != len(piece):
+                disk.seek(begin)
+                disk.write(piece)
+            begin += len(piece)
+
+
+def _entry(one: Partition, begin: int) -> bytes:
+    first, last = begin // SECTOR, (begin + one.size) // SECTOR - 1
+    return struct.pack("<16s16sQQQ72s", one.kind.bytes_le, one.id.bytes_le, first, last, 0, one.name.encode("utf-16-le"))
+
+
+def _head(table: bytes, *, here: int, other: int, entries_at: int, last: int) -> bytes:
+    """Return a head of the table; UEFI 2.10, 5.3.2."""
+    room = len(table) // SECTOR
+    disk_id = uuid.uuid5(OURS, "disk").bytes_le
+
+    def fields(crc: int) -> bytes:
+        return struct.pack(
+            "<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, crc, 0, here, other, FIRST // SECTOR, last - room - 1,
+            disk_id, entries_at, ENTRIES, ENTRY_SIZE, binascii.crc32(table),
+        )  # fmt: skip
+
+    return fields(binascii.crc32(fields(0))).ljust(SECTOR, b"\0")
+
+
+def _old_table(first: Partition) -> bytes:
+    """Return the first sector: the first partition for whoever knows only the old kind, and the table itself as taken."""
+    beyond = b"\xfe\xff\xff"
+    begin, count = FIRST // SECTOR, first.size // SECTOR
+    entries = struct.pack("<B3sB3sII", 0x80, beyond, 0x0C, beyond, begin, count)
+    entries += struct.pack("<B3sB3sII", 0, beyond, 0xEE, beyond, 1, begin - 1)
+    disk_id = struct.pack("<I", binascii.crc32(b"nightjar"))
+    return bytes(440) + disk_id + bytes(2) + entries.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def block_map(image: Path) -> str:
+    """Return a map of what is worth writing, with sums, as bmaptool reads it (format 2.0)."""
+    size = image.stat().st_size
+    ranges: list[tuple[int, int, str]] = []
+    with image.open("rb") as disk:
+        digest = hashlib.sha256()
+        begin: int | None = None
+        number = -1
+        for number, piece in enumerate(iter(lambda: disk.read(PIECE), b"")):
+            if piece.count(0) == len(piece):
+                if begin is not None:
+                    ranges.append((begin, number - 1, digest.hexdigest()))
+                    begin = None
+                continue
+            if begin is None:
+                begin, digest = number, hashlib.sha256()
+            digest.update(piece)
+        if begin is not None:
+            ranges.append((begin, number, digest.hexdigest()))
+    mapped = sum(last - first + 1 for first, last, _ in ranges)
+    lines = "".join(
+        f'        <Range chksum="{chksum}">{first}-{last}</Range>\n'
+        if first != last
+        else f'        <Range chksum="{chksum}">{first}</Range>\n'
+        for first, last, chksum in ranges
+    )
+    text = (
+        '<?xml version="1.0" ?>\n<bmap version="2.0">\n'
+        f"    <ImageSize>{size}</ImageSize>\n    <BlockSize>{PIECE}</BlockSize>\n"
+        f"    <BlocksCount>{-(-size // PIECE)}</BlocksCount>\n    <MappedBlocksCount>{mapped}</MappedBlocksCount>\n"
+        "    <ChecksumType>sha256</ChecksumType>\n    <BmapFileChecksum>{own}</BmapFileChecksum>\n"
+        "    <BlockMap>\n" + lines + "    </BlockMap>\n</bmap>\n"
+    )
+    # The sum of the map itself is taken with zeros in its place.
+    own = hashlib.sha256(text.format(own="0" * 64).encode()).hexdigest()
+    return text.format(own=own)

@@ -1,0 +1,47 @@
+"""Writes the lock anew: from the names in packages.toml to what the archive has today."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from imagebuild import lock
+from imagebuild.archive import Archive
+from imagebuild.lock import Package
+from imagebuild.packages import MACHINES, TARGET
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What packages.toml names."""
+
+    image: tuple[str, ...]
+    parts: tuple[str, ...]
+    test: tuple[str, ...]
+    tools: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the file; raises KeyError or TypeError where it is not of this form."""
+        return cls(**{use: tuple(names) for use, names in tomllib.loads(path.read_text(encoding="utf-8")).items()})
+
+
+def refresh(wanted: Wanted, path: Path, scratch: Path) -> list[str]:
+    """Write the lock; return what changed, a line for each package."""
+    before = {(one.use, one.name): one.version for one in lock.read(path)} if path.exists() else {}
+    found: list[Package] = []
+    for machine in sorted(set(MACHINES.values())):
+        archive = Archive(machine, scratch / machine)
+        archive.update()
+        found += archive.described(f"tools-{machine}", archive.resolve(wanted.tools, with_essential=True))
+        if machine == TARGET:
+            found += archive.described("image", archive.resolve(wanted.image, with_essential=True))
+            for use, names in (("parts", wanted.parts), ("test", wanted.test)):
+                found += archive.described(use, [archive.newest(name) for name in names])
+    lock.write(path, found)
+    after = {(one.use, one.name): one.version for one in found}
+    return [
+        f"{use}: {name} {before.get((use, name), 'new')} -> {after.get((use, name), 'gone')}"
+        for use, name in sorted(before.keys() | after.keys())
+        if before.get((use, name)) != after.get((use, name))
+    ]

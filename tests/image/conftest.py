@@ -1,0 +1,70 @@
+"""The built image, booted once for all tests of this folder. `./build.sh image-test` names it; without it nothing here is run."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.card import Card, unpacked
+from tests.image.cuts import Cut, Results, planned
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--image", type=Path, help="the image that is booted, as ./build.sh image makes it (.img.xz)")
+    parser.addoption("--u-boot", type=Path, help="U-Boot for QEMU, of the same version as the image's")
+    parser.addoption("--power-cuts", type=int, default=0, metavar="N", help="cut the power so many times")
+    parser.addoption("--seed", type=int, default=1, help="which power cuts")
+    parser.addoption(
+        "--results", type=Path, default=Path("dist/power-cuts.jsonl"), help="where the outcomes of power cuts are kept"
+    )
+    parser.addoption(
+        "--busy", action="store_true", help="this computer is busy with other things: the machine's clock counts its instructions"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave these tests to `./build.sh image-test`: an image is not built at each run of the others."""
+    if not collection_path.name.startswith("test_"):
+        return None
+    if config.getoption("--image", default=None) is None:
+        return True
+    return True if collection_path.name == "test_power_cuts.py" and not cuts_of(config) else None
+
+
+def cuts_of(config: pytest.Config) -> list[Cut]:
+    """Return the power cuts that are asked for and have no outcome yet."""
+    return planned(config.getoption("--seed"), config.getoption("--power-cuts"), Results(config.getoption("--results")))
+
+
+@pytest.fixture(scope="session")
+def image(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the image, unpacked; nothing may write to it."""
+    return unpacked(pytestconfig.getoption("--image"), tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def u_boot(pytestconfig: pytest.Config) -> Path:
+    path: Path = pytestconfig.getoption("--u-boot")
+    return path.resolve()
+
+
+@pytest.fixture(scope="session")
+def is_busy(pytestconfig: pytest.Config) -> bool:
+    """Return whether the machine's clock shall count its own instructions."""
+    return bool(pytestconfig.getoption("--busy"))
+
+
+@pytest.fixture(scope="session")
+def card(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory, *, is_busy: bool) -> Iterator[Card]:
+    with Card(image, u_boot, tmp_path_factory.mktemp("card"), is_counted=is_busy) as made:
+        yield made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the machine said with a test that failed."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("card")
+    if report.failed and isinstance(made, Card):
+        report.sections.append(("card", made.told()))
+    return report

@@ -1,0 +1,54 @@
+"""Two fresh copies of the image: all that a device keeps to itself is another one on each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.card import COMMANDS, Card
+from tests.image.setuptext import setup_code
+from tests.integration.guest.panel import Panel
+
+pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(3600)]
+
+OWN = """
+import hashlib, os, pathlib
+def sum_of(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+answer = {"machine-id": pathlib.Path("/etc/machine-id").read_text().strip(), "files": {}}
+for folder, _, files in os.walk("/data"):
+    for name in files:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.path.getsize(path):
+            answer["files"][path] = sum_of(path)
+for path in given:
+    answer["files"][path] = sum_of(path)
+"""
+BESIDE = ("/var/lib/NetworkManager/secret_key", "/var/lib/systemd/random-seed", "/usr/local/share/ca-certificates/nightjar.crt")
+SAME = {"/data/persist/hostname", "/data/persist/timezone"}
+"""Of the data of a new device, what is no secret and begins the same everywhere."""
+
+
+@pytest.fixture(scope="module")
+def other(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory, *, is_busy: bool) -> Iterator[Card]:
+    with Card(image, u_boot, tmp_path_factory.mktemp("other"), is_counted=is_busy) as made:
+        yield made
+
+
+def test_nothing_that_a_device_makes_for_itself_is_the_same_on_another(card: Card, other: Card) -> None:
+    panels = {}
+    for one in (card, other):
+        panels[one] = Panel(one)
+        panels[one].meet(one, 1200)
+    found = {one: one.python(OWN, BESIDE) for one in (card, other)}
+    first, second = found[card], found[other]
+    assert first["machine-id"] != second["machine-id"]
+    assert {path for path, number in first["files"].items() if second["files"].get(path) == number} <= SAME
+    made = {
+        path for path in first["files"] if path.startswith(("/data/nightjar-ca/", "/data/nightjar-tls/", "/data/nightjar/keys/"))
+    }
+    assert made, "else nothing was compared"
+    assert made == {
+        path for path in second["files"] if path.startswith(("/data/nightjar-ca/", "/data/nightjar-tls/", "/data/nightjar/keys/"))
+    }
+    assert setup_code(card) != setup_code(other)

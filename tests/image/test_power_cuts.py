@@ -1,0 +1,72 @@
+"""Power cuts, as many as `--power-cuts` says: each on a card of its own, above one that was brought as far as it needs."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.card import COMMANDS, Card
+from tests.image.conftest import cuts_of
+from tests.image.cuts import Cut, Results, healthy, prepare_claimed, suffer
+from tests.integration.guest.panel import Panel
+
+pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(7200)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each cut that has no outcome yet."""
+    if "cut" in metafunc.fixturenames:
+        metafunc.parametrize("cut", cuts_of(metafunc.config), ids=str)
+
+
+@pytest.fixture(scope="module")
+def make(image: Path, u_boot: Path, *, is_busy: bool) -> Callable[[Path, Path | None], Card]:
+    """Return what makes a card in a folder, above another one or above the image itself."""
+    return lambda folder, base: Card(base or image, u_boot, folder, is_counted=is_busy)
+
+
+@pytest.fixture(scope="module")
+def started(make: Callable[[Path, Path | None], Card], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """Return a card that was started once, and how long that took until the panel was healthy."""
+    with make(tmp_path_factory.mktemp("started"), None) as card:
+        start_s = healthy(card, Panel(card))
+        card.switch_off()
+    return card.card, start_s
+
+
+@pytest.fixture(scope="module")
+def claimed(
+    make: Callable[[Path, Path | None], Card], started: tuple[Path, float], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a card that is claimed and takes pictures."""
+    with make(tmp_path_factory.mktemp("claimed"), started[0]) as card:
+        prepare_claimed(card)
+        card.switch_off()
+    return card.card
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    shutil.rmtree(tmp_path)  # a hundred cards would fill a disk
+
+
+def test_a_power_cut_costs_one_frame_at_most(
+    cut: Cut,
+    make: Callable[[Path, Path | None], Card],
+    started: tuple[Path, float],
+    request: pytest.FixtureRequest,
+    folder: Path,
+    pytestconfig: pytest.Config,
+) -> None:
+    match cut.phase:
+        case "first start":
+            base = None
+        case "claim":
+            base = started[0]
+        case _:
+            base = request.getfixturevalue("claimed")
+    outcome = suffer(cut, make(folder, base), start_s=started[1])
+    Results(pytestconfig.getoption("--results")).add(outcome)
+    assert outcome.is_well, outcome

@@ -1,0 +1,50 @@
+"""What U-Boot reads, byte by byte as its sources describe it."""
+
+import binascii
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from imagebuild.bootfiles import NEW_STATE, SECOND_COPY_AT, STATE_SIZE, script_image, state, state_partition
+
+BOOT_SCRIPT = Path(__file__).parents[3] / "firmware-config/boot.cmd"
+
+
+def test_a_script_has_the_head_that_u_boot_checks() -> None:
+    made = script_image("echo hello\n", 1700000000)
+    magic, crc, when, size, load, entry, data_crc, system, processor, kind, packed, name = struct.unpack(">7I4B32s", made[:64])
+    assert (magic, when, load, entry) == (0x27051956, 1700000000, 0, 0)
+    assert (system, processor, kind, packed) == (5, 22, 6, 0), "Linux, arm64, script, not packed"
+    assert crc == binascii.crc32(made[:4] + bytes(4) + made[8:64])
+    assert (size, data_crc) == (len(made) - 64, binascii.crc32(made[64:]))
+    assert struct.unpack(">II", made[64:72]) == (11, 0)
+    assert made[72:] == b"echo hello\n"
+    assert name.rstrip(b"\0") == b"nightjar"
+
+
+def test_a_script_of_other_letters_is_refused() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        script_image("echo ü\n", 0)
+
+
+def test_the_state_is_what_env_import_takes() -> None:
+    made = state({"BOOT_ORDER": "A B", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3"})
+    assert len(made) == STATE_SIZE
+    assert made[:4] == binascii.crc32(made[4:]).to_bytes(4, "little")
+    assert made[4:].startswith(b"BOOT_ORDER=A B\0BOOT_A_LEFT=3\0BOOT_B_LEFT=3\0\0")
+
+
+def test_both_copies_lie_where_the_boot_script_looks() -> None:
+    partition = state_partition(NEW_STATE, 8 << 20)
+    assert partition[:STATE_SIZE] == partition[SECOND_COPY_AT : SECOND_COPY_AT + STATE_SIZE] == state(NEW_STATE)
+    distance = re.search(r"^setexpr state_copy (\w+) \* (\w+)", BOOT_SCRIPT.read_text(), re.MULTILINE)
+    assert distance is not None
+    assert int(distance[1], 16) * int(distance[2], 16) * 512 == SECOND_COPY_AT
+    assert set(re.findall(r"BOOT_\w+", BOOT_SCRIPT.read_text())) == set(NEW_STATE)
+
+
+def test_the_boot_script_is_plain_ascii_and_never_ends_without_a_restart() -> None:
+    text = BOOT_SCRIPT.read_text(encoding="ascii")
+    assert text.rstrip().endswith("reset")
