@@ -14,6 +14,7 @@ from tests.integration.guest.machine import Machine, free_ports
 
 CARD_SIZE = "4G"
 """Larger than the image, as every card is: the rest becomes the data partition."""
+MOMENT = "healthy"
 CHANNEL = "opt/io.systemd.credentials/"
 UNIT = """\
 [Unit]
@@ -66,7 +67,7 @@ def unpacked(packed: Path, folder: Path) -> Path:
 class Card(Machine):
     """The image on a card of its own, above which everything is written that the machine writes."""
 
-    def __init__(self, image: Path, u_boot: Path, folder: Path, *, is_counted: bool = False) -> None:
+    def __init__(self, image: Path, u_boot: Path, folder: Path, *, is_counted: bool = False, is_kept: bool = False) -> None:
         """Prepare it.
 
         Parameters
@@ -79,10 +80,14 @@ class Card(Machine):
         is_counted : bool
             Whether the machine's clock counts its own instructions: slower, but what waits in there gives up no earlier where
             this computer is busy with something else.
+        is_kept : bool
+            Whether the other machine's moment (see `keep`) comes with its card, to `resume` from.
         """
         self.card = folder / "card.qcow2"
         form = "qcow2" if image.suffix == ".qcow2" else "raw"
         command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image.resolve()), "-F", form, str(self.card), CARD_SIZE]
+        if is_kept:
+            command = ["cp", "--reflink=auto", str(image), str(self.card)]
         subprocess.run(command, check=True, timeout=60)
         self.port, self.plain_port, self.indi_port, self.other_port = free_ports(4)
         credentials = {"systemd.extra-unit.t.service": UNIT, "systemd.extra-unit.tmp.mount": PULLED_IN}
@@ -104,6 +109,21 @@ class Card(Machine):
         self.must("systemctl", "--no-block", "poweroff")
         self.process.wait(600)
         self._end()
+
+    def keep(self) -> None:
+        """Keep this moment, memory and all, on the card, and take the power away."""
+        said = self.monitor.run("human-monitor-command", **{"command-line": f"savevm {MOMENT}"})
+        assert not said, said
+        self.cut_power()
+
+    def resume(self) -> None:
+        """Go on from the moment that was kept."""
+        from_power_on = self._command
+        self._command = [*from_power_on, "-loadvm", MOMENT]
+        try:
+            self.power_on()
+        finally:
+            self._command = from_power_on
 
     def cut_power(self) -> None:
         """Take the power away, in the middle of whatever it does."""

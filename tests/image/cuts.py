@@ -170,7 +170,7 @@ def suffer(cut: Cut, card: Card, *, start_s: float) -> Outcome:
     ----------
     cut : Cut
     card : Card
-        Not started yet: new at the first start, started once before a claim, claimed and capturing else.
+        New at the first start; else it has a moment to resume from: waiting to be claimed, or claimed and capturing.
     start_s : float
         How long a first start takes here.
     """
@@ -183,7 +183,7 @@ def suffer(cut: Cut, card: Card, *, start_s: float) -> Outcome:
             time.sleep(after_s)
         else:
             after_s = cut.share * LONGEST_S[cut.phase]
-            card.start()
+            card.resume()
             healthy(card, panel)
             with Work(_work(cut.phase, card, panel)) as work:
                 time.sleep(after_s)

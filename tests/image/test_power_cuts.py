@@ -22,16 +22,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def make(image: Path, u_boot: Path, *, is_busy: bool) -> Callable[[Path, Path | None], Card]:
-    """Return what makes a card in a folder, above another one or above the image itself."""
-    return lambda folder, base: Card(base or image, u_boot, folder, is_counted=is_busy)
+    """Return what makes a card in a folder: new, or as another one was at the moment that it kept."""
+    return lambda folder, kept: Card(kept or image, u_boot, folder, is_counted=is_busy, is_kept=kept is not None)
 
 
 @pytest.fixture(scope="module")
 def started(make: Callable[[Path, Path | None], Card], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """Return a card that was started once, and how long that took until the panel was healthy."""
+    """Return a card that waits to be claimed, and how long it took from power-on until it did."""
     with make(tmp_path_factory.mktemp("started"), None) as card:
         start_s = healthy(card, Panel(card))
-        card.switch_off()
+        card.keep()
     return card.card, start_s
 
 
@@ -40,9 +40,13 @@ def claimed(
     make: Callable[[Path, Path | None], Card], started: tuple[Path, float], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Return a card that is claimed and takes pictures."""
-    with make(tmp_path_factory.mktemp("claimed"), started[0]) as card:
+    card = make(tmp_path_factory.mktemp("claimed"), started[0])
+    card.resume()
+    try:
         prepare_claimed(card)
-        card.switch_off()
+        card.keep()
+    finally:
+        card.cut_power()
     return card.card
 
 
