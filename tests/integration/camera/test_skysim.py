@@ -25,6 +25,7 @@ from appliance.host.driverhost import ChildDriverHost
 from appliance.skysim.config import scene_from
 from appliance.skysim.render import render
 from tests.integration.camera.rig import driver_pids
+from tests.integration.web.crowding import crowding
 
 PROGRAM = Path(__file__).parents[3] / "appliance" / "skysim" / "nightjar-sky"
 DEVICE = "Nightjar Sky"
@@ -94,7 +95,7 @@ class Camera:
             return files[0].header.copy(), files[0].data.copy()
 
 
-def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
+def until(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + timeout
     while not condition():
@@ -245,7 +246,7 @@ def test_a_running_exposure_keeps_its_size(sky: Camera) -> None:
     until(lambda: sky.state("CCD_EXPOSURE") == "Busy")
     sky.set_numbers("SKY_SIZE", WIDTH=400, HEIGHT=300)
     until(lambda: sky.state("SKY_SIZE") == "Alert")
-    sky.client.frames.get(timeout=10)
+    sky.client.frames.get(timeout=60)
 
 
 def test_frames_can_come_compressed_and_sizes_stay_true(sky: Camera) -> None:
@@ -281,23 +282,23 @@ def test_a_twelve_megapixel_frame_arrives_whole() -> None:
 def test_a_frame_waits_for_a_server_that_does_not_read() -> None:
     with camera(NIGHTJAR_SKYSIM_WIDTH="1280", NIGHTJAR_SKYSIM_HEIGHT="960") as sky:
         sky.expose(0.05)  # the maps of the lens are made
-        sky.set_numbers("CCD_EXPOSURE", CCD_EXPOSURE_VALUE=0.5)
+        sky.set_numbers("CCD_EXPOSURE", CCD_EXPOSURE_VALUE=2.0)
         until(lambda: sky.state("CCD_EXPOSURE") == "Busy")
         assert sky.host.pid is not None
         os.kill(sky.host.pid, signal.SIGSTOP)
-        time.sleep(1.5)
+        time.sleep(3.0)
         os.kill(sky.host.pid, signal.SIGCONT)
-        _, data = sky.client.frames.get(timeout=10)
+        _, data = sky.client.frames.get(timeout=60)
     with fits.open(io.BytesIO(data)) as files:
         header, pixels = files[0].header, files[0].data
     when = datetime.fromisoformat(header["DATE-OBS"]).replace(tzinfo=UTC)
-    assert np.array_equal(pixels, render(scene_from({}), Exposure(FrameKind.LIGHT, 0.5, 0.0, 1, 64), when))
+    assert np.array_equal(pixels, render(scene_from({}), Exposure(FrameKind.LIGHT, 2.0, 0.0, 1, 64), when))
 
 
 def test_it_starts_quickly_rests_quietly_and_ends_with_its_server() -> None:
     start = time.monotonic()
     with camera() as sky:
-        assert time.monotonic() - start < 5.0
+        assert time.monotonic() - start < 5.0 * crowding()
         sky.expose(0.05)
         (pid,) = driver_pids(sky.host)
         time.sleep(0.3)
@@ -306,7 +307,7 @@ def test_it_starts_quickly_rests_quietly_and_ends_with_its_server() -> None:
         assert cpu_ticks(pid) - before <= 1
         assert sky.host.pid is not None
         os.kill(sky.host.pid, signal.SIGKILL)
-        until(lambda: not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z", 5.0)
+        until(lambda: not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z")
 
 
 def cpu_ticks(pid: int) -> int:
