@@ -129,7 +129,49 @@ def test_a_python_that_is_too_old_is_refused(copy: Copy) -> None:
     assert not (copy.folder / ".venv" / "key").exists()
 
 
-@pytest.mark.parametrize("verb", ["image", "image-test", "bundle", "keys"])
+def test_image_becomes_the_builder_of_images(copy: Copy) -> None:
+    copy.replace_command("uname", "#!/bin/sh\necho aarch64\n")
+    done = copy.run("image", "--refresh-lock")
+    assert done.returncode == 7
+    assert f"path {copy.folder}/image-build" in done.stdout
+    assert done.stdout.splitlines()[-3:] == ["<-m>", "<imagebuild>", "<--refresh-lock>"]
+
+
+def test_without_an_image_there_is_nothing_to_ask(copy: Copy) -> None:
+    done = copy.run("image-test")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "build.sh: there is no image in dist/ yet: ./build.sh image\n"
+
+
+def test_an_image_that_has_passed_is_asked_a_few_questions_only(copy: Copy) -> None:
+    python = copy.folder / ".venv/bin/python"
+    image = copy.folder / "dist/nightjar-1-arm64.img.xz"
+    image.parent.mkdir()
+    image.touch()
+    Path(f"{image}.sha256").write_text("1234  it\n")
+    copy.replace_command("git", f'#!/bin/sh\ncat "{copy.folder}/tests"\n')
+    copy.environment["XDG_CACHE_HOME"] = str(copy.folder / "cache")
+    (copy.folder / "tests").write_text("the tests")
+    (copy.folder / "cache/nightjar/image").mkdir(parents=True)
+
+    def asked(*arguments: str) -> list[str]:
+        said = copy.run("image-test", *arguments, "-x").stdout.splitlines()
+        return [one.strip("<>").rpartition("/")[2] for one in said[said.index("<pytest>") + 1 : said.index("<--image>")]]
+
+    assert asked("--once") == ["image"]
+    assert asked("--once") == ["image"], "it did not pass"
+    _write_script(python, PYTHON.replace("exit 7", "exit 0"))
+    assert asked("--once") == ["image"]
+    few = asked("--once")
+    assert few == ["test_contents.py", "test_boot.py::test_the_panel_answers_and_waits_to_be_claimed"]
+    assert asked() == ["image"], "whoever asks for all gets all"
+    (copy.folder / "tests").write_text("other tests")
+    assert asked("--once") == ["image"]
+    Path(f"{image}.sha256").write_text("5678  it\n")
+    assert asked("--once") == ["image"]
+
+
+@pytest.mark.parametrize("verb", ["bundle", "keys"])
 def test_what_is_not_built_yet_says_so_in_one_line(copy: Copy, verb: str) -> None:
     done = copy.run(verb)
     assert (done.returncode, done.stdout) == (2, "")
