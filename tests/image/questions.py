@@ -65,3 +65,36 @@ import pathlib
 lines = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
 answer = {name: int(lines[name].split()[0]) // 1024 for name in ("MemTotal", "MemAvailable", "SwapTotal")}
 """
+
+NIGHTS = """
+import hashlib, pathlib
+top = pathlib.Path("/data/nightjar/nights")
+files = [path for path in top.glob("*/*/*") if path.is_file() and path.parent.name in ("frames", "products")]
+answer = {str(path.relative_to(top)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+"""
+
+PLUGGED = """
+import os, pathlib
+def read(path):
+    return path.read_text().strip()
+answer = {"devices": {}, "inputs": sorted(os.listdir("/sys/class/input")) if os.path.isdir("/sys/class/input") else [], "nodes": []}
+for interface in pathlib.Path("/sys/bus/usb/devices").glob("*:*"):
+    device, _, number = interface.name.partition(":")
+    answer["devices"].setdefault(device, {})[number] = {
+        "class": read(interface / "bInterfaceClass"),
+        "authorized": read(interface / "authorized"),
+        "driver": os.path.basename(os.readlink(interface / "driver")) if (interface / "driver").exists() else "",
+    }
+answer["networks"] = sorted(os.listdir("/sys/class/net"))
+for name in sorted(os.listdir("/dev")):
+    if name.startswith(("hidraw", "ttyUSB", "ttyACM", "rfcomm")):
+        answer["nodes"].append(name)
+answer["nodes"] += sorted(os.listdir("/dev/input")) if os.path.isdir("/dev/input") else []
+"""
+
+WRITTEN = """
+import os, pathlib
+os.sync()
+sectors = int(pathlib.Path("/sys/block/vda/stat").read_text().split()[6])
+answer = {"bytes": sectors * 512, "uptime_s": float(pathlib.Path("/proc/uptime").read_text().split()[0])}
+"""
