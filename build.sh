@@ -12,6 +12,7 @@ test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-dri
 image_packages=(python3 python3-venv git openssl mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
 emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself
 image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils)
+few_image_tests=(tests/image/test_contents.py tests/image/test_boot.py::test_the_panel_answers_and_waits_to_be_claimed)
 
 usage() {
     cat <<'END'
@@ -24,7 +25,9 @@ usage: ./build.sh VERB
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
   image [--refresh-lock] [--address URL] [--sign KEY]
                       build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today
-  image-test [ARG…]   boot the newest image in dist/ in an emulated machine and ask it questions; ARGs are pytest's
+  image-test [--once] [ARG…]
+                      boot the newest image in dist/ in an emulated machine and ask it questions; --once asks only a few of an image
+                      that has passed all of them; ARGs are pytest's
   bundle, keys        not built yet
 END
 }
@@ -169,9 +172,21 @@ can_emulate() {
 test_image() {
     set_up "${image_test_packages[@]}"
     cd "$here"
-    local images=(dist/nightjar-*-arm64.img.xz)
+    local images=(dist/nightjar-*-arm64.img.xz) wanted=(tests/image) passed=
     [[ -f ${images[-1]} ]] || fail "there is no image in dist/ yet: ./build.sh image"
-    exec "$venv/bin/python" -m pytest tests/image --image "${images[-1]}" --u-boot dist/u-boot-qemu.bin -rA "$@"
+    if [[ ${1:-} == --once ]]; then
+        shift
+        passed=$(mark_of_image "${images[-1]}")
+        [[ ! -e $passed ]] || { say "this image has passed all tests before: a few only"; wanted=("${few_image_tests[@]}"); }
+    fi
+    "$venv/bin/python" -m pytest "${wanted[@]}" --image "${images[-1]}" --u-boot dist/u-boot-qemu.bin -rA "$@"
+    [[ -z $passed ]] || touch "$passed"
+}
+
+mark_of_image() {  # IMAGE; where it is noted that it has passed these tests
+    local sum
+    sum=$({ cut -d' ' -f1 "$1.sha256"; git ls-files -s tests/image tests/integration/guest; } | sha256sum | cut -c1-16)
+    printf '%s/nightjar/image/passed-%s' "${XDG_CACHE_HOME:-$HOME/.cache}" "$sum"
 }
 
 case ${1:-} in

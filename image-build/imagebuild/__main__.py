@@ -27,6 +27,8 @@ CODE = HERE / "imagebuild"
 LOCK, WANTED, MODULES, INIT = HERE / "packages.lock", HERE / "packages.toml", HERE / "modules.toml", HERE / "initrd.sh"
 EXTRA = HERE / "extra"
 STEPS = ("package files", "tools", "system", "kernel", "wheels", "program", "disk", "download")
+KEPT_IMAGES = 2
+"""Of finished images so many stay in the cache: each has the size of a download."""
 ROOT_LIMIT = DOWNLOAD_LIMIT = 400 * MIB
 FIRMWARE_SIZE, STATE_SIZE, BOOT_SIZE, ROOT_SIZE = 96 * MIB, 8 * MIB, 128 * MIB, 512 * MIB
 FROM_RASPI = ("bootcode.bin", "start*.elf", "fixup*.dat")
@@ -65,16 +67,26 @@ def build(source: Source, cache: Cache, address: str, key: Path | None) -> Path:
     locked = lock.read(LOCK)
     extras = extra.read(EXTRA, packages.TARGET)
     stages = _stages(source, cache, steps, locked, extras)
-    with cache.scratch() as scratch:
-        root, image = scratch / "root", scratch / f"nightjar-{source.version}-arm64.img"
-        with steps.step("program"):
-            fill_root(root, source, stages.system, stages.wheels, stages.kernel, stages.tools / "root")
-            pack_root(root, scratch / "root.squashfs", source.epoch, stages.tools / "root")
-            _must_fit(scratch / "root.squashfs", ROOT_LIMIT)
-        with steps.step("disk"):
-            _make_disk(image, scratch, source, stages)
-        with steps.step("download"):
-            packed = _make_download(image, source, (*locked, *extras), stages, address)
+
+    def make(folder: Path) -> None:
+        with cache.scratch() as scratch:
+            root, image = scratch / "root", scratch / f"nightjar-{source.version}-arm64.img"
+            with steps.step("program"):
+                fill_root(root, source, stages.system, stages.wheels, stages.kernel, stages.tools / "root")
+                pack_root(root, scratch / "root.squashfs", source.epoch, stages.tools / "root")
+                _must_fit(scratch / "root.squashfs", ROOT_LIMIT)
+            with steps.step("disk"):
+                _make_disk(image, scratch, source, stages)
+            with steps.step("download"):
+                _make_download(folder, image, source, (*locked, *extras), stages, address)
+
+    made = cache.get("image", key_of(source.inputs, repr(extras.keys()), address, stages.system.name), make)
+    cache.keep_newest("image", KEPT_IMAGES)
+    dist = source.folder / "dist"
+    dist.mkdir(exist_ok=True)
+    for path in made.iterdir():
+        run("cp", "--reflink=auto", path, dist)
+    packed = dist / f"nightjar-{source.version}-arm64.img.xz"
     if key is not None:
         sign(packed.with_name(f"{packed.name}.sha256"), key)
     return packed
@@ -191,10 +203,10 @@ def _make_disk(image: Path, scratch: Path, source: Source, stages: Stages) -> No
     )
 
 
-def _make_download(image: Path, source: Source, locked: tuple[lock.Package, ...], stages: Stages, address: str) -> Path:
+def _make_download(
+    dist: Path, image: Path, source: Source, locked: tuple[lock.Package, ...], stages: Stages, address: str
+) -> None:
     """Pack the image, and lay beside it what describes it."""
-    dist = source.folder / "dist"
-    dist.mkdir(exist_ok=True)
     packed = dist / f"{image.name}.xz"
     (dist / f"{image.name}.bmap").write_text(block_map(image), encoding="utf-8")
     size, sha256 = image.stat().st_size, _sha256(image)
@@ -213,7 +225,6 @@ def _make_download(image: Path, source: Source, locked: tuple[lock.Package, ...]
     (dist / f"{stem}.imager.json").write_text(listed, encoding="utf-8")
     shutil.copyfile(source.folder / "appliance/web/static/logo.svg", dist / "nightjar.svg")
     shutil.copyfile(stages.parts / "u-boot-qemu/usr/lib/u-boot/qemu_arm64/u-boot.bin", dist / "u-boot-qemu.bin")
-    return packed
 
 
 def _must_fit(file: Path, limit: int) -> None:

@@ -61,6 +61,12 @@ class Cache:
         os.utime(folder)
         return folder
 
+    def keep_newest(self, stage: str, count: int) -> None:
+        """Remove what there is of a stage but for the last that were used."""
+        found = sorted(self.folder.glob(f"{stage}-*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+        for folder in found[count:]:
+            shutil.rmtree(folder)
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Lend an empty folder on the same disk."""

@@ -1,5 +1,6 @@
 """The third stage, done at every build: the system as it will lie on the card, and the images that the disk is made of."""
 
+import hashlib
 import re
 import shutil
 import stat
@@ -33,6 +34,8 @@ MASKED = (
 """Below /etc/systemd: nobody logs in anywhere, is asked anything at a screen or looks into the kernel; the kernel's command line
 runs nothing, and no programs of other kinds are run."""
 KEPT_EMPTY = ("data", "boot/firmware")
+INPUTS = ("appliance", "firmware-config", "image-build", "rootfs-overlay", "uv.lock")
+"""What of the repository an image is made from; whatever else changes leaves it as it was."""
 VERSION_OF_PROGRAM = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 
 
@@ -52,17 +55,30 @@ class Source:
 
     @property
     def epoch(self) -> int:
-        """The date of everything in the image: when its commit was made."""
-        return int(run("git", "-C", self.folder, "log", "-1", "--format=%ct"))
+        """The date of everything in the image: that of the newest commit that changed what an image is made from."""
+        return int(run("git", "-C", self.folder, "log", "-1", "--format=%ct", "--", *INPUTS))
+
+    @property
+    def inputs(self) -> bytes:
+        """What every file is that the image is made from; equal bytes make an equal image."""
+        lines = [str(self.epoch)]
+        for name in self._known(*INPUTS):
+            path = self.folder / name
+            content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+            lines.append(f"{name} {path.lstat().st_mode & 0o100} {hashlib.sha256(content).hexdigest()}")
+        return "\n".join(lines).encode()
 
     def files(self, below: str) -> Iterator[Path]:
         """Yield the files and links below a folder that git knows, relative to it, without what lies there by chance."""
-        command = ["git", "-C", str(self.folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", below]
+        return (name.relative_to(below) for name in self._known(below))
+
+    def _known(self, *below: str) -> Iterator[Path]:
+        command = ["git", "-C", str(self.folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *below]
         listed = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode().split("\0")
         for name in sorted(set(filter(None, listed))):
             path = self.folder / name
             if path.is_file() or path.is_symlink():
-                yield path.relative_to(self.folder / below)
+                yield Path(name)
 
 
 def fill_root(root: Path, source: Source, system: Path, wheels: Path, kernel: Path, tools: Path) -> None:

@@ -12,7 +12,7 @@ from tests.integration.guest.machine import Guest
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     with Guest(recipe.base(), tmp_path_factory.mktemp("guest")) as made:
         print(f"guest: started in {made.booted_s:.0f} s")
-        made.run("systemctl", "is-system-running", "--wait", timeout_s=600)  # until the authority is made
+        made.run("systemctl", "is-system-running", "--wait", timeout_s=600)  # until its certificate is made
         yield made
 
 

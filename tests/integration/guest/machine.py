@@ -214,7 +214,7 @@ class Machine:
 class Guest(Machine):
     """A small Debian with the program in it."""
 
-    def __init__(self, base: Base, folder: Path, *, has_authority: bool = False) -> None:
+    def __init__(self, base: Base, folder: Path) -> None:
         """Prepare it.
 
         Parameters
@@ -222,13 +222,10 @@ class Guest(Machine):
         base : Base
         folder : Path
             For what belongs to this guest alone.
-        has_authority : bool
-            Whether it begins with a certificate authority; else its first start makes one, which takes an emulated processor
-            a minute and a half.
         """
         self.data = folder / "data.img"
         (folder / "initrd.img").write_bytes(initrd_with(base.initrd, pack(base.python)))
-        self.sky = make_data(self.data, has_authority=has_authority)
+        self.sky = make_data(self.data)
         self.port, self.plain_port, self.indi_port = free_ports(3)
         super().__init__(folder, self._make_command(base, folder))
 

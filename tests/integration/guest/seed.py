@@ -1,4 +1,7 @@
-"""The data partition that the guest begins with: a claimed panel and three nights, and perhaps a certificate authority."""
+"""The data partition that the guest begins with: a claimed panel, three nights and a certificate authority.
+
+To make one takes an emulated processor a minute and a half; the first start of the built image is where it is seen.
+"""
 
 import subprocess
 import tempfile
@@ -18,7 +21,7 @@ PRODUCT_BYTES = dict.fromkeys(NIGHTS, 8_000_000) | {NIGHTS[-1]: 200_000}
 SIZE = "1G"
 
 
-def make_data(image: Path, *, has_authority: bool) -> Sky:
+def make_data(image: Path) -> Sky:
     """Write the image of the partition and return what is in its nights."""
     folder = image.parent / "seed"
     folder.mkdir()
@@ -28,10 +31,9 @@ def make_data(image: Path, *, has_authority: bool) -> Sky:
     sky = Sky(data, folder)
     for night, size in PRODUCT_BYTES.items():
         sky.add(night, 0, size)
-    if has_authority:
-        private = folder / "nightjar-ca"
-        private.mkdir(mode=0o700)
-        Issuer(DataFolder(private), device_id_of(MACHINE_ID.encode())).ensure(names_for("nightjar", ()), datetime.now(UTC))
+    private = folder / "nightjar-ca"
+    private.mkdir(mode=0o700)
+    Issuer(DataFolder(private), device_id_of(MACHINE_ID.encode())).ensure(names_for("nightjar", ()), datetime.now(UTC))
     command = ["mkfs.ext4", "-q", "-E", "root_owner=0:0", "-d", str(folder), str(image), SIZE]
     subprocess.run(command, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, cwd=tempfile.gettempdir())
     return sky

@@ -52,7 +52,7 @@ def content(tmp_path: Path) -> Path:
 @pytest.fixture
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """Return a guest whose life may be taken."""
-    with Guest(recipe.base(), tmp_path_factory.mktemp("second"), has_authority=True) as made:
+    with Guest(recipe.base(), tmp_path_factory.mktemp("second")) as made:
         yield made
 
 

@@ -1,5 +1,6 @@
 """What is built once is not built again, and what was not finished is not taken for built."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ def test_a_stage_is_made_once_for_each_key(cache: Cache) -> None:
     for key in ("one", "one", "two"):
         assert (cache.get("stage", key, make) / "result").read_text() == "it"
     assert made == ["made", "made"]
+
+
+def test_of_finished_images_the_last_that_were_used_are_kept(cache: Cache) -> None:
+    for number, key in enumerate(("one", "two", "three")):
+        os.utime(cache.get("image", key, lambda _: None), ns=(number, number))
+    other = cache.get("system", "one", lambda _: None)
+    cache.get("image", "one", lambda _: None)
+    cache.keep_newest("image", 2)
+    assert sorted(folder.name for folder in cache.folder.glob("image-*")) == ["image-one", "image-three"]
+    assert other.is_dir()
 
 
 def test_what_failed_leaves_nothing(cache: Cache) -> None:
