@@ -77,7 +77,9 @@ PLUGGED = """
 import os, pathlib
 def read(path):
     return path.read_text().strip()
-answer = {"devices": {}, "inputs": sorted(os.listdir("/sys/class/input")) if os.path.isdir("/sys/class/input") else [], "nodes": []}
+def listed(folder):
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+answer = {"devices": {}, "inputs": listed("/sys/class/input"), "networks": listed("/sys/class/net")}
 for interface in pathlib.Path("/sys/bus/usb/devices").glob("*:*"):
     device, _, number = interface.name.partition(":")
     answer["devices"].setdefault(device, {})[number] = {
@@ -85,11 +87,19 @@ for interface in pathlib.Path("/sys/bus/usb/devices").glob("*:*"):
         "authorized": read(interface / "authorized"),
         "driver": os.path.basename(os.readlink(interface / "driver")) if (interface / "driver").exists() else "",
     }
-answer["networks"] = sorted(os.listdir("/sys/class/net"))
-for name in sorted(os.listdir("/dev")):
-    if name.startswith(("hidraw", "ttyUSB", "ttyACM", "rfcomm")):
-        answer["nodes"].append(name)
-answer["nodes"] += sorted(os.listdir("/dev/input")) if os.path.isdir("/dev/input") else []
+nodes = [name for name in listed("/dev") if name.startswith(("hidraw", "ttyUSB", "ttyACM"))]
+answer["nodes"] = nodes + listed("/dev/input")
+"""
+
+OPENED = """
+import glob, os
+answer = []
+for link in glob.glob("/proc/[0-9]*/fd/*"):
+    try:
+        if os.readlink(link) == given:
+            answer.append(link)
+    except OSError:  # it has ended
+        pass
 """
 
 WRITTEN = """

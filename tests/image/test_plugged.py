@@ -11,6 +11,7 @@ import pytest
 from tests.image import questions
 from tests.image.card import COMMANDS, Card
 from tests.image.owner import owned, take_pictures
+from tests.image.setuptext import ON_THE_CARD
 from tests.integration.guest import sticks
 from tests.integration.guest.machine import wait_for
 from tests.integration.guest.panel import Panel
@@ -18,8 +19,9 @@ from tests.integration.guest.panel import Panel
 pytestmark = [pytest.mark.needs(*COMMANDS, *sticks.COMMANDS, "grub-fstest"), pytest.mark.timeout(7200)]
 
 EXPORT_S = 1200.0
+SEEN_S = 600.0
 NOTHING_IS_RUN = {"noexec", "nosuid", "nodev", "nosymfollow"}
-STRANGERS = ("usb-kbd", "usb-mouse", "usb-tablet", "usb-wacom-tablet")
+OWNER_S = "/boot/firmware/nightjar.toml"
 
 
 @pytest.fixture(scope="module")
@@ -101,65 +103,99 @@ def state_of(panel: Panel, image: Path) -> str:
 
 
 @contextmanager
-def plugged(card: Card, driver: str, **values: object) -> Iterator[dict[str, Any]]:
-    """Give what the machine has of a device that is plugged in meanwhile, once udev has done with it."""
-    before = card.python(questions.PLUGGED)["devices"].keys()
+def plugged(card: Card, driver: str, **values: object) -> Iterator[str]:
+    """Plug in a device meanwhile; give its name once udev has done with it."""
+    before = devices(card)
     card.monitor.run("device_add", driver=driver, id="plugged", bus="xhci.0", **values)
     try:
-
-        def seen() -> dict[str, Any]:
-            card.must("udevadm", "settle", "--timeout=120")
-            found: dict[str, dict[str, Any]] = card.python(questions.PLUGGED)["devices"]
-            return next((interfaces for name, interfaces in found.items() if name not in before), {})
-
-        yield wait_for(seen, f"{driver} to be there", EXPORT_S, 1)
+        (name,) = wait_for(lambda: devices(card).keys() - before.keys(), f"{driver} to be there", SEEN_S, 1)
+        card.must("udevadm", "settle", "--timeout=240")
+        yield name
     finally:
         after = len(card.monitor.events)
         card.monitor.run("device_del", id="plugged")
         card.monitor.wait_for_event("DEVICE_DELETED", after=after, device="plugged")
-        wait_for(lambda: card.python(questions.PLUGGED)["devices"].keys() == before, f"{driver} to be gone", EXPORT_S, 1)
+        wait_for(lambda: devices(card).keys() == before.keys(), f"{driver} to be gone", SEEN_S, 1)
 
 
-def states(card: Card, interfaces: dict[str, Any], what: str) -> set[str]:
-    """Return what is true now of a device's interfaces."""
-    found = card.python(questions.PLUGGED)["devices"]
-    return {one[what] for device in found.values() for one in device.values() if one["device"] in interfaces}
+@contextmanager
+def network_card(card: Card) -> Iterator[str]:
+    card.monitor.run("netdev_add", type="user", id="far", restrict=True)
+    try:
+        with plugged(card, "usb-net", netdev="far") as device:
+            yield device
+    finally:
+        card.monitor.run("netdev_del", id="far")
 
 
-@pytest.mark.parametrize("driver", STRANGERS)
+@contextmanager
+def owner_s_file(card: Card, text: str) -> Iterator[None]:
+    """Have the owner's file on the card's first partition say something, taken over as at a start; then nothing again."""
+    before = wait_for(lambda: card.run(*ON_THE_CARD, "cat", OWNER_S).out, "the owner's file", SEEN_S, 3)
+    put_and_take_over(card, text)
+    try:
+        yield
+    finally:
+        put_and_take_over(card, before)
+        card.must("rm", "-f", "/run/nightjar-boot/allow-usb-network")
+
+
+def put_and_take_over(card: Card, text: str) -> None:
+    """Where the partition is just being let go, nothing can be written for a moment."""
+    write = (*ON_THE_CARD, "tee", OWNER_S)
+    wait_for(lambda: card.run(*write, stdin=text.encode()).code == 0, "the owner's file to be written", SEEN_S, 3)
+    card.must("systemctl", "start", "nightjar-firstboot.service")
+
+
+def devices(card: Card) -> dict[str, dict[str, dict[str, str]]]:
+    """Return what hangs on USB, each with its interfaces."""
+    found: dict[str, dict[str, dict[str, str]]] = card.python(questions.PLUGGED)["devices"]
+    return found
+
+
+def interfaces(card: Card, device: str) -> list[tuple[str, str, str]]:
+    """Return class, whether it is authorized, and driver of each interface of a device."""
+    return [(one["class"], one["authorized"], one["driver"]) for _, one in sorted(devices(card)[device].items())]
+
+
+def connections(card: Card) -> set[str]:
+    """Return the network interfaces that NetworkManager has a connection for."""
+    return set(card.must("nmcli", "--terse", "--fields=DEVICE", "connection", "show").split())
+
+
+@pytest.mark.parametrize("driver", ["usb-kbd", "usb-mouse", "usb-tablet", "usb-wacom-tablet"])
 def test_what_one_types_or_points_with_gets_no_driver(card: Card, panel: Panel, driver: str) -> None:
     before = card.python(questions.PLUGGED)
-    with plugged(card, driver) as interfaces:
-        assert {one["class"] for one in interfaces.values()} == {"03"}
-        assert {one["driver"] for one in interfaces.values()} == {""}
-        assert {one["authorized"] for one in interfaces.values()} == {"0"}
-        assert card.python(questions.PLUGGED)["inputs"] == before["inputs"]
-    loaded = card.must("cat", "/proc/modules")
-    assert "hid" not in loaded
+    with plugged(card, driver) as device:
+        assert set(interfaces(card, device)) == {("03", "0", "")}
+        now = card.python(questions.PLUGGED)
+        assert (now["inputs"], now["nodes"]) == (before["inputs"], before["nodes"])
+        assert "hid" not in card.must("cat", "/proc/modules")
 
 
 def test_a_network_card_is_taken_from_its_driver_until_the_owner_allows_it(card: Card, panel: Panel) -> None:
-    before = card.python(questions.PLUGGED)["networks"]
+    before = set(card.python(questions.PLUGGED)["networks"])
     known = connections(card)
     with network_card(card) as device:
-        wait_for(lambda: states(card, device, "authorized") == {"0"}, "the card to be refused", EXPORT_S, 1)
-        assert states(card, device, "driver") == {""}
-        assert card.python(questions.PLUGGED)["networks"] == before
+        wait_for(lambda: interfaces(card, device) == [("02", "0", ""), ("0a", "1", "")], "the card to be refused", SEEN_S, 1)
+        assert set(card.python(questions.PLUGGED)["networks"]) == before
         assert connections(card) == known
         with owner_s_file(card, "[network]\nallow_usb_network = true\n"):
-            added = wait_for(lambda: set(card.python(questions.PLUGGED)["networks"]) - set(before), "the card", EXPORT_S, 1)
-            assert states(card, device, "driver") == {"cdc_ether"}
-            wait_for(lambda: {name for _, name in connections(card)} >= added, "NetworkManager to use it", EXPORT_S, 2)
+            added = wait_for(lambda: set(card.python(questions.PLUGGED)["networks"]) - before, "the card", SEEN_S, 1)
+            assert interfaces(card, device) == [("02", "1", "cdc_ether"), ("0a", "1", "cdc_ether")]
+            wait_for(lambda: connections(card) == known | added, "NetworkManager to use it", SEEN_S, 2)
+    assert set(card.python(questions.PLUGGED)["networks"]) == before
 
 
-def test_a_serial_line_is_the_cameras_and_nobody_logs_in_on_it(card: Card, panel: Panel) -> None:
+def test_a_serial_line_is_the_cameras_and_nobody_listens_on_it(card: Card, panel: Panel) -> None:
+    before = set(card.python(questions.PLUGGED)["nodes"])
     card.monitor.run("chardev-add", id="line", backend={"type": "null", "data": {}})
     try:
         with plugged(card, "usb-serial", chardev="line") as device:
-            node = wait_for(lambda: card.python(questions.PLUGGED)["nodes"], "its node", EXPORT_S, 1)
-            assert states(card, device, "driver") == {"ftdi_sio"}
-            assert card.must("stat", "--format=%U %G %a", f"/dev/{node[0]}").split() == ["root", "dialout", "660"]
-            assert card.must("getent", "group", "dialout").strip().split(":")[3] == "nightjar-indi"
-            assert card.python(OPENED, f"/dev/{node[0]}") == []
+            assert interfaces(card, device) == [("ff", "1", "ftdi_sio")]
+            (node,) = wait_for(lambda: set(card.python(questions.PLUGGED)["nodes"]) - before, "its node", SEEN_S, 1)
+            assert card.must("stat", "--format=%U %G %a", f"/dev/{node}").split() == ["root", "dialout", "660"]
+            assert card.must("getent", "group", "dialout").strip().rpartition(":")[2] == "nightjar-indi"
+            assert card.python(questions.OPENED, f"/dev/{node}") == []
     finally:
         card.monitor.run("chardev-remove", id="line")
