@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -245,6 +246,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--address", default="", help="where the download will be published, for the list of Raspberry Pi Imager")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the download's sum with this Ed25519 key, a PEM file")
     options = parser.parse_args(arguments)
+    os.umask(0o022)  # folders of the image are made here: whoever builds may keep their own files to themselves
     try:
         must_be_root()
         cache = Cache()

@@ -13,8 +13,9 @@ SITE = Path("usr/local/lib/python3.13/dist-packages")
 """Where Debian's Python looks for what is not Debian's."""
 FROM_SOURCE = {"pysftp"}
 """Published as source only; pure Python."""
-LEFT_OUT = ("botocore/data", "bin", "*/tests", "*/*/tests", "*.pth")
-"""Descriptions of a cloud's services, of which only the signature is used; programs; the libraries' own tests."""
+LEFT_OUT = ("botocore/data", "bin", "*/tests", "*/*/tests", "*.pth", "*.dist-info/RECORD", ".lock")
+"""Descriptions of a cloud's services, of which only the signature is used; programs, and the lists of what was installed, which
+hold their sums and with those where the building machine has its Python; the libraries' own tests; what the installer leaves."""
 
 
 def make_wheels(folder: Path, project: Path, tools: Path) -> None:

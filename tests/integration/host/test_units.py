@@ -165,7 +165,7 @@ def test_the_indi_server_listens_where_the_panel_looks_and_nowhere_else() -> Non
     assert (unit["IPAddressDeny"], unit["IPAddressAllow"]) == (["any"], ["localhost"])
     assert (unit["SocketBindDeny"], unit["SocketBindAllow"]) == (["any"], [f"ipv4:tcp:{INDI_PORT}"])
     assert set(unit["RestrictAddressFamilies"][0].split()) == {"AF_UNIX", "AF_INET", "AF_NETLINK"}
-    assert {"-/data", "-/run/media", "-/run/dbus"} <= set(unit["InaccessiblePaths"][0].split())
+    assert {"-/data", "-/media", "-/run/media", "-/run/dbus"} <= set(unit["InaccessiblePaths"][0].split())
     assert (unit["User"], unit["Group"], unit["NoNewPrivileges"]) == (["nightjar-indi"], ["nightjar-indi"], ["yes"])
     assert "SupplementaryGroups" not in unit
     assert (unit["PrivateMounts"], unit["DevicePolicy"]) == (["yes"], ["closed"])
