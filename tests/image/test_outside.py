@@ -1,7 +1,7 @@
 """The machine as its neighbours in a network meet it: its name, and every port that answers.
 
 The network is made for it: two rooms with name spaces of their own and a cable between them. In one is the plug that the
-machine's network card is in, in the other a neighbour. It touches nothing of this computer's own network, and ends with the rooms.
+machine's network card is in, in the other a neighbour. This computer's own network is not touched; all ends with the rooms.
 """
 
 import json
