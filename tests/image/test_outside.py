@@ -39,6 +39,8 @@ host-name=nightjar
 allow-interfaces=lan
 use-ipv6=no
 enable-dbus=no
+[publish]
+publish-aaaa-on-ipv4=no
 [wide-area]
 enable-wide-area=no
 """
@@ -98,7 +100,7 @@ def neighbourhood(folder: Path) -> Iterator[Neighbourhood]:
         street.must("ip", "link", "add", BRIDGE, "type", "bridge")
         street.must("ip", "tuntap", "add", "dev", PLUG, "mode", "tap")
         street.must("ip", "link", "add", "wall", "type", "veth", "peer", "name", LAN, "netns", str(neighbour.holder))
-        street.must("ip", "link", "set", PLUG, "txqueuelen", "10000")
+        street.must("ip", "link", "set", PLUG, "txqueuelen", "20000")
         for name in (PLUG, "wall"):
             street.must("ip", "link", "set", name, "master", BRIDGE)
         for name in (PLUG, "wall", BRIDGE):
@@ -154,6 +156,8 @@ def test_exactly_these_ports_answer(card: Card, neighbourhood: Neighbourhood, ad
     listening = {port for kind, _, port in card.python(questions.LISTENING) if kind.startswith("udp")}
     ports = sorted({*range(1, 1024), *range(1024, 10240), *listening})
     assert neighbourhood.python(outside.UDP, place, ports, WAIT_S) == {"answered": [5353], "refused": []}
+    last, dropped = card.python(RECEIVED)
+    assert (last - after >= len(ports), dropped) == (True, 0)
 
 
 def link_local(card: Card) -> str:
