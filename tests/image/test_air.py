@@ -11,7 +11,7 @@ import pytest
 from tests.image import outside, questions
 from tests.image.card import COMMANDS, NO_CABLE, Card
 from tests.image.phone import PanelOnAir, Phone
-from tests.image.setuptext import CODE, setup_text
+from tests.image.setuptext import setup_code, setup_text
 from tests.integration.guest.machine import wait_for
 from tests.unit.web.world import ADMIN, PASSWORD
 
@@ -47,11 +47,17 @@ def shown(card: Card, phone: Phone) -> re.Match[str]:
 
 
 @pytest.fixture(scope="module")
-def joined(phone: Phone, shown: re.Match[str]) -> Phone:
-    """Return the phone in that network, with an address of it."""
+def lease(phone: Phone, shown: re.Match[str]) -> tuple[str, str, str]:
+    """Have the phone join that network; return its address there, the router's and the name server's."""
     phone.join(shown["name"], shown["key"])
     wait_for(lambda: phone.is_joined, "the phone to be let in", 300, 2)
-    phone.lease()
+    return phone.lease()
+
+
+@pytest.fixture(scope="module")
+def joined(phone: Phone, lease: tuple[str, str, str]) -> Phone:
+    """Return the phone in that network."""
+    assert lease
     return phone
 
 
@@ -69,11 +75,9 @@ def test_nobody_joins_without_the_key(phone: Phone, shown: re.Match[str]) -> Non
     assert not phone.is_joined
 
 
-def test_who_has_the_key_of_setup_txt_joins_and_gets_an_address(phone: Phone, shown: re.Match[str]) -> None:
-    assert len(re.sub("[^0-9A-Z]", "", shown["key"])) == 12, "60 bits"
-    phone.join(shown["name"], shown["key"])
-    wait_for(lambda: phone.is_joined, "the phone to be let in", 300, 2)
-    address, router, server = phone.lease()
+def test_who_has_the_key_of_setup_txt_joins_and_gets_an_address(shown: re.Match[str], lease: tuple[str, str, str]) -> None:
+    assert re.fullmatch("[0-9A-Z]{12}", shown["key"]), "60 bits"
+    address, router, server = lease
     assert re.fullmatch(r"10\.42\.0\.\d+", address)
     assert address != PLACE
     assert (router, server) == (PLACE, PLACE)
@@ -111,9 +115,7 @@ def test_a_phone_claims_it_there(card: Card, joined: Phone, tmp_path: Path) -> N
     assert panel.get("/").status in {200, 303}
     words = {"name": ADMIN, "password": PASSWORD, "again": PASSWORD}
     assert panel.post("/claim", code="0000-0000-0000", **words).status == 403
-    code = CODE.search(re.sub(r"Key of that network.*", "", setup_text(card)))
-    assert code
-    assert panel.post("/claim", code=code[0], **words).status == 303
+    assert panel.post("/claim", code=setup_code(card), **words).status == 303
     panel.login(ADMIN, PASSWORD)
     page = panel.get("/network")
     assert page.status == 200
