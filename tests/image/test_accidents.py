@@ -100,10 +100,13 @@ def assert_another(old: Former, new: Former) -> None:
 
 def assert_gone(card: Card, folder: Path, old: Former) -> None:
     """Assert that no block of the data partition holds what opened or proved something."""
-    with partition.partition(card.card, partition.DATA, folder) as data:
-        with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
-            assert [path for path, key in old.keys.items() if held.find(bytes.fromhex(key)) >= 0] == []
-            assert held.find(b"nightjar") >= 0, "else nothing was looked through"
+    with (
+        partition.partition(card.card, partition.DATA, folder) as data,
+        data.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held,
+    ):
+        assert [path for path, key in old.keys.items() if held.find(bytes.fromhex(key)) >= 0] == []
+        assert held.find(b"nightjar") >= 0, "else nothing was looked through"
 
 
 def issues(panel: Panel) -> dict[str, str]:
