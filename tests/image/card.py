@@ -121,6 +121,8 @@ class Card(Machine):
         cable = cable or self._loopback()
         command = [*cable.room, *self._make_command(u_boot, folder, handed, is_counted=is_counted), *cable.words, *options]
         super().__init__(folder, command)
+        if is_counted:
+            self.boot_limit_s *= 4
 
     def restart(self) -> None:
         """Have systemd restart the machine, and wait until it is there again."""
