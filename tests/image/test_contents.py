@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.layout import partitions
+from tests.image.partition import partitions
 
 pytestmark = [pytest.mark.needs("unsquashfs", "mcopy"), pytest.mark.timeout(900)]
 

@@ -11,7 +11,7 @@ import pytest
 from imagebuild.disk import LINUX, MIB, Partition, write
 from imagebuild.program import Source
 from tests.image.card import unpacked
-from tests.image.layout import partitions
+from tests.image.partition import partitions
 from tests.image.rebuilt import ROOT, build_again
 
 pytestmark = [pytest.mark.needs("unshare", "git", "mount", "taskset", "xz"), pytest.mark.timeout(7200)]
