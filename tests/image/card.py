@@ -104,12 +104,6 @@ class Card(Machine):
         self.monitor.wait_for_event("RESET", after=after, timeout_s=300)
         self.wait_until_booted()
 
-    def switch_off(self) -> None:
-        """Have systemd switch the machine off, and wait until it is."""
-        self.must("systemctl", "--no-block", "poweroff")
-        self.process.wait(600)
-        self._end()
-
     def keep(self) -> None:
         """Keep this moment, memory and all, on the card, and take the power away."""
         said = self.monitor.run("human-monitor-command", **{"command-line": f"savevm {MOMENT}"})
