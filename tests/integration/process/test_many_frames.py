@@ -9,6 +9,8 @@ from tests.integration.process.appliance import Appliance, wait_until
 
 pytestmark = [pytest.mark.needs("indiserver"), pytest.mark.timeout(500)]
 
+QUEUES = ("raw frames", "camera commands", "power commands", "network commands", "stick commands")
+
 
 def _resident_mib(pid: int) -> float:
     """Return what a process holds of its own, without what it shares with files."""
@@ -31,7 +33,8 @@ def test_five_hundred_frames_none_lost_nothing_leaked_and_rows_equal_files(tmp_p
         camera = _camera(appliance)
         assert camera["dropped"] == 0
         assert camera["received"] == camera["started"] == appliance.frames()
-        assert [queue["dropped"] for queue in appliance.get("/api/v1/system").json()["queues"]] == [0, 0, 0, 0]
+        queues = {queue["name"]: queue["dropped"] for queue in appliance.get("/api/v1/system").json()["queues"]}
+        assert queues == dict.fromkeys(QUEUES, 0)
     files = {path.name for path in (tmp_path / "data" / "nights").glob("*/frames/*")}
     thumbs = {path.name for path in (tmp_path / "data" / "nights").glob("*/thumbs/*")}
     with sqlite3.connect(f"file:{tmp_path}/data/nightjar.db?mode=ro", uri=True) as database:
