@@ -69,7 +69,7 @@ def test_a_pull_in_mid_copy_is_resumed(guest: Guest, tmp_path: Path) -> None:
     guest.pull(name)
     wait_for(lambda: sticks.jobs_of(guest, image)[-1][0] == "waiting", "the job to wait for its stick")
     assert "pulled out" in sticks.jobs_of(guest, image)[-1][1]
-    assert not sticks.mounted(guest)
+    wait_for(lambda: not sticks.mounted(guest), "udisks to unmount what is gone")
     again = guest.plug(image)
     try:
         sticks.wait_until_off(guest, image)
