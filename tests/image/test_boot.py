@@ -26,6 +26,7 @@ ENABLED = {
     "nightjar-persist.service", "nightjar-trust.path", "nightjar.service", "nightjar.socket",
 }  # fmt: skip
 WRITABLE = {"/var/tmp", "/run/lock", "/run/dbus/system_bus_socket"}
+MEMORY_AT_REST_MB = 350
 OF_OURS = {"nightjar": 801, "nightjar-indi": 802, "nightjar-ca": 803}
 RISKY = re.compile(r"(usbhid|hid_generic|usbkbd|usbmouse|bluetooth|nfs|cifs|btrfs|xfs|ntfs3?|sctp|dccp|rds|tipc|firewire_core)\Z")
 
@@ -140,7 +141,9 @@ def test_the_watchdog_of_the_machine_is_armed(card: Card, panel: float) -> None:
 
 def test_memory_at_rest(card: Card, panel: float) -> None:
     memory = card.python(questions.MEMORY)
-    print(f"image: {memory['MemTotal'] - memory['MemAvailable']} MB of memory used, {memory['SwapTotal']} MB of zram")
+    used = memory["MemTotal"] - memory["MemAvailable"]
+    print(f"image: {used} MB of memory used, {memory['SwapTotal']} MB of zram")
+    assert used <= MEMORY_AT_REST_MB
     assert memory["SwapTotal"] > 0
 
 

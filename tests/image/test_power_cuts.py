@@ -1,4 +1,4 @@
-"""Power cuts, as many as `--power-cuts` says: each on a card of its own, above one that was brought as far as it needs."""
+"""Power cuts, as many as `--power-cuts` says: each on a card of its own, which is as another was when it kept its moment."""
 
 import shutil
 from collections.abc import Callable, Iterator
