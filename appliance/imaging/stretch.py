@@ -100,12 +100,13 @@ def curve_for(levels: Sequence[Levels], look: Look, *, bias_adu: float, duration
 
 
 def tables(curve: Curve) -> tuple[Table, ...]:
-    """Return the table of each colour, in the order of the curve's gains."""
+    """Return the table of each colour, in the order of the curve's gains; a saturated pixel is without colour."""
     linear = (np.arange(65536, dtype=np.float64) - curve.bias_adu) / FULL
     result: dict[float, Table] = {}
     for gain in curve.gains:
         if gain not in result:
-            light = np.clip((linear * gain - curve.black) / (1 - curve.black), 0.0, 1.0)
+            balanced = np.minimum(linear * gain, linear[-1])  # more than the full sensor's light no colour shows
+            light = np.clip((balanced - curve.black) / (1 - curve.black), 0.0, 1.0)
             result[gain] = np.rint(midtones_transfer(curve.midtones, light) * 255).astype(np.uint8)
     return tuple(result[gain] for gain in curve.gains)
 

@@ -145,6 +145,14 @@ def test_by_day_the_brightest_parts_are_white_and_the_sky_stays_blue() -> None:
     assert 18000 * gains[2] > 1.2 * 9000 * gains[0]
 
 
+@pytest.mark.parametrize("median", [4000, 60_000, 65_535])
+def test_a_saturated_pixel_has_no_colour_whatever_the_bias_and_the_white_balance(median: float) -> None:
+    look = Look(red_gain=1.4, blue_gain=1.7)
+    red, green, blue = tables(curve_for(rgb(median, median, median), look, bias_adu=1000, duration_s=0.01))
+    assert red[-1] == green[-1] == blue[-1]
+    assert red[20_000] > green[20_000] < blue[20_000], "the balance is there below"
+
+
 def test_without_stretch_values_are_linear() -> None:
     (table,) = tables(curve_for(grey(3000, 200), Look(stretch=False), bias_adu=0, duration_s=15))
     assert np.abs(table.astype(int) - np.arange(65536) / 257).max() <= 0.5
