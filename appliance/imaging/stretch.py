@@ -82,7 +82,8 @@ def curve_for(levels: Sequence[Levels], look: Look, *, bias_adu: float, duration
 
     At night the median of the sky goes to `look.target_background`, and black lies `look.black_sigma` deviations
     below it. A frame that is bright already is day: it keeps its blacks and gets the brightness that a display needs
-    for its linear light. In between, one passes into the other.
+    for its linear light, and never less than that light, lest the least difference in what is over-exposed become a
+    colour. In between, one passes into the other.
     """
     main = levels[1] if len(levels) == 3 else levels[0]
     day = day_share(max(0.0, main.median - bias_adu) / FULL, duration_s)
@@ -93,8 +94,9 @@ def curve_for(levels: Sequence[Levels], look: Look, *, bias_adu: float, duration
     median = max(0.0, (main.median - bias_adu) * main_gain / FULL)
     deviation = max(main.deviation, 1.0) * main_gain / FULL
     black = (1 - day) * max(0.0, min(BLACK_MAX * median, median - look.black_sigma * deviation))
-    target = (1 - day) * look.target_background + day * min(DAY_TARGET_MAX, max(look.target_background, _display(median)))
     position = min(0.999, max(0.0, median - black) / (1 - black))
+    by_day = max(position, min(DAY_TARGET_MAX, max(look.target_background, _display(median))))
+    target = (1 - day) * look.target_background + day * by_day
     midtones = float(midtones_transfer(target, np.array(position)))
     return Curve(gains, black, min(1 - _MIDTONES_MIN, max(_MIDTONES_MIN, midtones)), bias_adu)
 

@@ -153,6 +153,13 @@ def test_a_saturated_pixel_has_no_colour_whatever_the_bias_and_the_white_balance
     assert red[20_000] > green[20_000] < blue[20_000], "the balance is there below"
 
 
+@pytest.mark.parametrize("adu", [65_520, 65_535])
+def test_an_over_exposed_frame_is_white_and_not_darkened_until_noise_has_colours(adu: int) -> None:
+    red, green, blue = tables(curve_for(rgb(adu, adu, adu), Look(red_gain=1.4, blue_gain=1.7), bias_adu=64, duration_s=1))
+    assert min(red[adu], green[adu], blue[adu]) >= 254
+    assert green[adu] - green[adu - 600] < 5
+
+
 def test_without_stretch_values_are_linear() -> None:
     (table,) = tables(curve_for(grey(3000, 200), Look(stretch=False), bias_adu=0, duration_s=15))
     assert np.abs(table.astype(int) - np.arange(65536) / 257).max() <= 0.5
