@@ -295,6 +295,16 @@ def test_root_trusts_the_authority_and_then_every_program_trusts_the_panel(syste
     assert "trusted already" in again.stdout
 
 
+def test_the_store_is_what_debians_program_would_make_of_it(system: System) -> None:
+    bundle = ("openssl", "dgst", "-sha256", "/etc/ssl/certs/ca-certificates.crt")
+    assert system.trust().returncode == 0
+    made, ours = system.run(*bundle), system.ours()
+    assert made.returncode == 0
+    assert system.run("/usr/sbin/update-ca-certificates", "--fresh").returncode == 0
+    assert system.run(*bundle).stdout == made.stdout
+    assert system.ours() == ours
+
+
 def test_a_new_authority_takes_the_place_of_the_old_one(system: System, panel: Panel) -> None:
     assert system.trust().returncode == 0
     old = system.ours()

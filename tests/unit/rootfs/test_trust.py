@@ -1,6 +1,7 @@
 """What `nightjar-trust` installs as root: our own authority and nothing that differs from it in any part."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -97,9 +98,13 @@ def form(authority: Authority) -> Form:
     return Form(key)
 
 
+PUBLIC = b"".join(trust.to_pem(bytes([number]) * 100) for number in range(3))
+"""What stands for public authorities: the store keeps them, whatever is in them."""
+
+
 @dataclass
 class Store:
-    """A trust store in a folder of the test's, and an update command that notes what it found."""
+    """A trust store in a folder of the test's, laid out as Debian's."""
 
     folder: Path
 
@@ -109,20 +114,41 @@ class Store:
 
     @property
     def bundle(self) -> Path:
-        return self.folder / "bundle"
+        return self.folder / "certs/bundle.crt"
 
-    def install(self, pem: bytes, update: str = 'cat "$1"/*.crt >"$2"') -> bool:
-        command = ["sh", "-ec", update, "sh", str(self.anchor.parent), str(self.bundle)]
-        return bool(INSTALL(pem, self.anchor, self.bundle, command))
+    def install(self, pem: bytes, device_id: bytes | None = None) -> bool:
+        return bool(INSTALL(pem, device_id or trust.check_authority(trust.from_pem(pem)), self.anchor, self.bundle))
 
     def files(self) -> dict[str, bytes]:
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        found = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
+
+    def links(self) -> dict[str, str]:
+        return {path.name: str(path.readlink()) for path in self.bundle.parent.iterdir() if path.is_symlink()}
+
+    def holds(self, pem: bytes) -> None:
+        """Check that this one is trusted, and no other of ours, by bundle and by hash."""
+        assert self.files() == {"anchors/nightjar.crt": pem, "certs/bundle.crt": PUBLIC + pem}
+        hashed = subprocess.run(
+            ["openssl", "x509", "-noout", "-subject_hash"], input=pem, capture_output=True, check=True, timeout=20
+        )
+        assert self.links() == {"nightjar.pem": str(self.anchor), f"{hashed.stdout.decode().strip()}.0": "nightjar.pem"}
+
+    def break_down(self) -> None:
+        """Let every change of the bundle fail."""
+        (self.folder / "certs/bundle.crt.part/in-the-way").mkdir(parents=True)
+
+    def repair(self) -> None:
+        shutil.rmtree(self.folder / "certs/bundle.crt.part")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    (tmp_path / "store/anchors").mkdir(parents=True)
-    return Store(tmp_path / "store")
+    made = Store(tmp_path / "store")
+    for path in (made.anchor, made.bundle):
+        path.parent.mkdir(parents=True)
+    made.bundle.write_bytes(PUBLIC)
+    return made
 
 
 def refusal_of(untrusted: bytes) -> str:
@@ -298,40 +324,62 @@ def test_a_large_file_is_refused(tmp_path: Path, pem: bytes, size: int) -> None:
 
 def test_it_is_installed_for_everybody_to_read_and_once(store: Store, pem: bytes) -> None:
     assert store.install(pem)
-    assert store.files() == {"anchors/nightjar.crt": pem, "bundle": pem}
-    assert store.anchor.stat().st_mode & 0o777 == 0o644
-    assert not store.install(pem, update="exit 1"), "nothing is to be done"
+    store.holds(pem)
+    for path in (store.anchor, store.bundle):
+        assert path.stat().st_mode & 0o777 == 0o644
+    store.break_down()
+    assert not store.install(pem), "nothing is to be done"
 
 
 def test_a_new_one_takes_the_place_of_the_old_one(store: Store, pem: bytes) -> None:
     store.install(pem)
     successor = make_authority("0000000Z").root.certificate
     assert store.install(successor)
-    assert store.files() == {"anchors/nightjar.crt": successor, "bundle": successor}
+    store.holds(successor)
+
+
+def test_one_from_before_the_start_does_not_stay(store: Store, pem: bytes) -> None:
+    store.install(make_authority("0000000Z").root.certificate)
+    store.anchor.unlink()  # its folder is in memory
+    assert store.install(pem)
+    store.holds(pem)
 
 
 def test_a_store_that_forgot_it_gets_it_again(store: Store, pem: bytes) -> None:
     store.install(pem)
-    store.bundle.unlink()
+    store.bundle.write_bytes(PUBLIC)
     assert store.install(pem)
-    assert store.bundle.read_bytes() == pem
+    store.holds(pem)
 
 
-def test_a_store_that_cannot_be_updated_keeps_the_old_one(store: Store, pem: bytes) -> None:
-    with pytest.raises(subprocess.CalledProcessError):
-        store.install(pem, update="exit 3")
-    assert store.files() == {}
+def test_another_authority_with_the_same_hash_keeps_its_link(store: Store, pem: bytes) -> None:
     store.install(pem)
-    with pytest.raises(subprocess.CalledProcessError):
-        store.install(make_authority("0000000Z").root.certificate, update="exit 3")
-    assert store.files() == {"anchors/nightjar.crt": pem, "bundle": pem}
+    ours = next(name for name in store.links() if name != "nightjar.pem")
+    (store.bundle.parent / ours).unlink()
+    (store.bundle.parent / ours).symlink_to("public.pem")
+    store.bundle.write_bytes(PUBLIC)
+    assert store.install(pem)
+    assert store.links() == {"nightjar.pem": str(store.anchor), ours: "public.pem", ours.replace(".0", ".1"): "nightjar.pem"}
+
+
+def test_a_store_that_cannot_be_changed_keeps_the_old_one(store: Store, pem: bytes) -> None:
+    store.break_down()
+    with pytest.raises(OSError, match=r"bundle\.crt\.part"):
+        store.install(pem)
+    assert store.files() == {"certs/bundle.crt": PUBLIC}
+    store.repair()
+    store.install(pem)
+    store.break_down()
+    with pytest.raises(OSError, match=r"bundle\.crt\.part"):
+        store.install(make_authority("0000000Z").root.certificate)
+    assert store.files() == {"anchors/nightjar.crt": pem, "certs/bundle.crt": PUBLIC + pem}
 
 
 def test_a_part_that_a_killed_run_left_is_no_hindrance(store: Store, pem: bytes) -> None:
-    part = store.anchor.with_name("nightjar.crt.part")
-    part.symlink_to(store.folder / "elsewhere")
+    for path in (store.anchor, store.bundle):
+        path.with_name(path.name + ".part").symlink_to(store.folder / "elsewhere")
     assert store.install(pem)
-    assert sorted(store.files()) == ["anchors/nightjar.crt", "bundle"]
+    store.holds(pem)
 
 
 @pytest.fixture
@@ -367,12 +415,12 @@ def test_the_command_refuses_in_one_line_and_changes_nothing(
 def test_the_command_takes_no_arguments(redirected: Store, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trust.main(["/etc/shadow"], source) == 2
     assert "no arguments" in capsys.readouterr().err
-    assert redirected.files() == {}
+    assert redirected.files() == {"certs/bundle.crt": PUBLIC}
 
 
 def test_a_store_that_fails_is_told_and_not_refused(
-    store: Store, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    redirected: Store, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trust, "install", lambda pem: store.install(pem, update="exit 3"))
+    redirected.break_down()
     assert trust.main([], source) == 1
     assert "could not be changed" in capsys.readouterr().err
