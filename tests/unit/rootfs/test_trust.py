@@ -418,9 +418,7 @@ def test_the_command_takes_no_arguments(redirected: Store, source: Path, capsys:
     assert redirected.files() == {"certs/bundle.crt": PUBLIC}
 
 
-def test_a_store_that_fails_is_told_and_not_refused(
-    redirected: Store, source: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_store_that_fails_is_told_and_not_refused(redirected: Store, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     redirected.break_down()
     assert trust.main([], source) == 1
     assert "could not be changed" in capsys.readouterr().err
