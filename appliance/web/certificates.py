@@ -59,6 +59,10 @@ class SeesToIt(Protocol):
         """See to certificates for `names`; return whether the authority is a new one."""
         ...
 
+    def wait(self) -> None:
+        """Wait, within reason, until there are certificates at all."""
+        ...
+
 
 class CertificateKeeper:
     """Loads, makes, renews and tells; used by the web service (`open`, `step`) and by its pages (the rest).
@@ -89,7 +93,7 @@ class CertificateKeeper:
         self._renewable: RenewableContext | None = None
 
     def open(self) -> None:
-        """Load the certificates, or make them; at a first start that takes about a second on a desktop.
+        """Load the certificates, or see to them first: at a first start that takes a second on a desktop, a minute on a small Pi.
 
         Raises
         ------
@@ -98,6 +102,8 @@ class CertificateKeeper:
         """
         self._own = self._read_own()
         self._look_around()
+        if self._issuer is not None:
+            self._issuer.wait()
         self._load()
 
     def step(self) -> None:

@@ -64,6 +64,9 @@ class Issuer:
             self._issue(authority, names, now, reason, None if "soon" in reason else leaves)
         return is_new
 
+    def wait(self) -> None:
+        """Return at once: `ensure` has made what there is to make."""
+
     def _authority(self) -> tuple[Authority, bool]:
         found = [self._folder.read_tls(name) for name in (ROOT, ROOT_KEY, INTERMEDIATE, INTERMEDIATE_KEY)]
         root, root_key, middle, middle_key = (part or b"" for part in found)

@@ -5,6 +5,8 @@ whoever takes over the web process can have certificates made for this machine, 
 """
 
 import logging
+import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -21,13 +23,15 @@ WANTED = "certificates-wanted"
 """In the panel's runtime folder; `nightjar-ca.path` watches it."""
 PATIENCE_S = 180.0
 """A small Pi makes two RSA-4096 keys in that time."""
+_LOOK_EVERY_S = 0.5
 
 
 class IssuerApart:
     """Stands where `Issuer` stands in development; see `CertificateKeeper`."""
 
-    def __init__(self, folder: DataFolder, runtime: Path, clock: Clock) -> None:
+    def __init__(self, folder: DataFolder, runtime: Path, clock: Clock, pause: Callable[[float], object] = time.sleep) -> None:
         self._folder, self._wanted, self._clock = folder, runtime / WANTED, clock
+        self._pause = pause
         self._root = b""
         self._asked_at: float | None = None
 
@@ -55,6 +59,16 @@ class IssuerApart:
         if self._clock.monotonic() - self._asked_at > PATIENCE_S:
             raise SecurityError(f"the certificate service does not answer ({reason})")
         return is_new
+
+    def wait(self) -> None:
+        """Wait for the first certificates: at a device's first start they are made while the program is loaded."""
+        until = self._clock.monotonic() + PATIENCE_S
+        while not self._is_there() and self._clock.monotonic() < until:
+            self._pause(_LOOK_EVERY_S)
+
+    def _is_there(self) -> bool:
+        leaves, root = read_leaves(self._folder), self._folder.read_tls(ROOT)
+        return leaves is not None and root is not None and fits(leaves, root)
 
     def _what_is_due(self, names: Names, now: datetime, root: bytes) -> str:
         leaves = read_leaves(self._folder)

@@ -40,11 +40,20 @@ class Device:
         self.folder = DataFolder(root / "data")
         self.runtime = root / "run"
         self.runtime.mkdir()
+        self.meanwhile: float | None = None
+        """When the other user has made its certificates."""
         self.keeper = self.new_keeper()
 
     def new_keeper(self) -> CertificateKeeper:
-        apart = IssuerApart(self.folder, self.runtime, self.clock)
+        apart = IssuerApart(self.folder, self.runtime, self.clock, self.pause)
         return CertificateKeeper(self.folder, self.clock, self.board, apart, lambda: self.machine)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass for whoever waits."""
+        self.clock.run(seconds)
+        if self.meanwhile is not None and self.clock.monotonic() > self.meanwhile:
+            self.meanwhile = None
+            self.issue()
 
     def issue(self) -> set[str]:
         """Run the command, and show the panel what it handed over; on the device a mount does that."""
@@ -174,6 +183,22 @@ def test_the_panel_asks_for_what_is_missing_and_opens_when_it_is_there(device: D
     assert not device.was_asked()
     assert "192.168.1.17" in device.keeper.names.texts
     assert device.issues() == []
+
+
+def test_a_first_start_waits_for_what_is_being_made(device: Device) -> None:
+    began = device.clock.monotonic()
+    device.meanwhile = began + PATIENCE_S / 2
+    device.keeper.open()
+    assert PATIENCE_S / 2 < device.clock.monotonic() - began < PATIENCE_S / 2 + 5
+    assert device.keeper.fingerprint
+    assert device.issues() == []
+
+
+def test_a_start_waits_no_longer_than_a_small_machine_needs(device: Device) -> None:
+    began = device.clock.monotonic()
+    with pytest.raises(SecurityError, match="wait for them to be made"):
+        device.keeper.open()
+    assert PATIENCE_S <= device.clock.monotonic() - began < PATIENCE_S + 5
 
 
 def test_the_panel_asks_for_a_new_address_and_takes_it_up_within_a_minute(device: Device) -> None:
