@@ -48,15 +48,24 @@ class TimeAndDate:
         raise MachineError("systemd-timedated tells its state in a way that is not understood")
 
     def set_time(self, when: datetime) -> None:
-        """Set the clock to what `when` was at the call; network time is switched off first, where it is on.
+        """Set the clock to what `when` was at the call; network time, where it is on, lets go meanwhile.
 
-        timedated refuses until the program that asks the network has ended: it is asked again for a while.
+        timedated refuses until the program that asks the network has ended: it is asked again for a while. Afterwards that
+        program goes on: it alone keeps the last known time for a machine without a clock of its own, network or not.
         """
         if when.tzinfo is None:
             raise ValueError(f"a time without a zone: {when}")
         began_s = time.monotonic()
-        if self.state().ntp_enabled:
-            self.set_ntp(False)
+        if not self.state().ntp_enabled:
+            self._set_time(when, began_s)
+            return
+        self.set_ntp(False)
+        try:
+            self._set_time(when, began_s)
+        finally:
+            self.set_ntp(True)
+
+    def _set_time(self, when: datetime, began_s: float) -> None:
         while True:
             passed_s = time.monotonic() - began_s
             wanted_us = (when + timedelta(seconds=passed_s) - _EPOCH) // timedelta(microseconds=1)

@@ -90,7 +90,7 @@ class MachineKeeper:
         return self._slots.told
 
     def set_time(self, when: datetime) -> None:
-        """Set the machine's clock; network time is off from then on."""
+        """Set the machine's clock; network time, where it is on and reached, corrects it."""
         self._time_and_date.set_time(when.astimezone(UTC))
         self._time.refresh()
 

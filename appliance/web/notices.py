@@ -21,7 +21,7 @@ NOTICES: Mapping[str, str] = {
     "totp-cleared": "The second factor is off.",
     "token-revoked": "The token is of no use any more.",
     "back": "The machine has started anew.",
-    "time-set": "The time is set. Network time is off.",
+    "time-set": "The time is set.",
     "network-time-on": "Network time is on.",
     "network-time-off": "Network time is off.",
     "zone-set": "The time zone is set.",

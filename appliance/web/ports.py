@@ -44,7 +44,7 @@ class TimeAndDate(Protocol):
         ...
 
     def set_time(self, when: datetime, /) -> None:
-        """Set the clock; network time is switched off first."""
+        """Set the clock; network time stays as it is."""
         ...
 
     def set_timezone(self, name: str, /) -> None:

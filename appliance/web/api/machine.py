@@ -91,7 +91,7 @@ def off(visit: Visit) -> Answer:
     body=_taking("time", {"type": "string", "format": "date-time", "pattern": MOMENT_PATTERN}),
 )  # fmt: skip
 def set_time(visit: Visit) -> Answer:
-    """Set the machine's clock; network time is switched off."""
+    """Set the machine's clock; network time, where it is on and reached, corrects it."""
     change_time(visit, moment_of_text(str(_field(visit, "time", str))))
     return _answer(visit)
 

@@ -219,7 +219,8 @@ def test_the_panel_reads_and_sets_time_and_name(panel: tuple[Caller, Panel], bus
     assert admin.post("/machine/network-time", {"on": "yes"}).status == 303
     assert admin.post("/machine/name", {"name": "roof"}).status == 303
     network_off, set_time, *rest = bus.texts("timedate1", "SetTime", "SetNTP", "SetTimezone")
-    assert [network_off, *rest] == ["SetNTP False False", 'SetTimezone "Europe/Vienna" False', "SetNTP True False"]
+    network_on = "SetNTP True False"
+    assert [network_off, *rest] == ["SetNTP False False", network_on, 'SetTimezone "Europe/Vienna" False', network_on]
     method, moment_us, *flags = set_time.split()
     assert [method, *flags] == ["SetTime", "False", "False"]
     assert 0 <= int(moment_us) - 1790000000123000 < LONG_S * 1e6, "the browser's time, and what has passed since"

@@ -63,7 +63,7 @@ def _sets_time_and_name(appliance: Appliance, bus: MockBus) -> None:
     network_off, time_set, *others = bus.texts("timedate1", "SetTime", "SetTimezone", "SetNTP")
     assert network_off == "SetNTP False False"
     assert 0 <= int(time_set.split()[1]) - BROWSER_MS * 1000 < LONG_S * 1e6
-    assert others == ['SetTimezone "Europe/Vienna" False', "SetNTP False False", "SetNTP True False"]
+    assert others == ["SetNTP True False", 'SetTimezone "Europe/Vienna" False', "SetNTP False False", "SetNTP True False"]
     assert bus.texts("hostname1", "SetStaticHostname") == ['SetStaticHostname "roof" False']
     assert _machine(appliance)["host_name"] == "roof"
 

@@ -239,7 +239,7 @@ def test_an_order_that_was_refused_is_told(bench: Bench) -> None:
 def test_the_browsers_time_is_taken(bench: Bench) -> None:
     page = bench.admin.get("/machine/time").text
     assert 'name="browser_ms"' in page
-    assert "Network time is switched off by this" in page
+    assert "Network time stays as it is" in page
     answer = bench.admin.post("/machine/time", {"browser_ms": "1790000000123"})
     assert answer.header("location") == "/machine?done=time-set"
     assert bench.clock.done == [datetime(2026, 9, 21, 14, 13, 20, 123000, tzinfo=UTC)]
