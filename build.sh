@@ -11,7 +11,7 @@ test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-dri
     openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio)
 image_packages=(python3 python3-venv git openssl mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
 emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself
-image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils)
+image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils grub-common)  # the last reads exFAT
 few_image_tests=(tests/image/test_contents.py tests/image/test_boot.py::test_the_panel_answers_and_waits_to_be_claimed)
 
 usage() {

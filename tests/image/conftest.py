@@ -62,9 +62,11 @@ def card(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory, *,
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the machine said with a test that failed."""
+    """Show what the machine said with a test that failed, and why it failed at once: all of them take an hour."""
     report = yield
     made = getattr(item, "funcargs", {}).get("card")
-    if report.failed and isinstance(made, Card):
-        report.sections.append(("card", made.told()))
+    if report.failed:
+        if isinstance(made, Card):
+            report.sections.append(("card", made.told()))
+        item.config.get_terminal_writer().line(f"\n{report.longreprtext}")
     return report

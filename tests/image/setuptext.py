@@ -6,16 +6,16 @@ from tests.image.card import Card
 from tests.integration.guest.machine import wait_for
 
 CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b")
-READ = (
+ON_THE_CARD = (
     "systemd-run", "--quiet", "--collect", "--wait", "--pipe",
-    "--property=Wants=boot-firmware.mount", "--property=After=boot-firmware.mount", "cat", "/boot/firmware/SETUP.TXT",
+    "--property=Wants=boot-firmware.mount", "--property=After=boot-firmware.mount",
 )  # fmt: skip
-"""With the mount that the machine's own units use: a second one would be in their way."""
+"""Before a command that uses the first partition: with the mount of the machine's own units; a second would be in their way."""
 
 
 def setup_text(card: Card) -> str:
     """Return SETUP.TXT of the card's first partition, as whoever puts the card into a computer reads it; empty without one."""
-    return card.run(*READ).out
+    return card.run(*ON_THE_CARD, "cat", "/boot/firmware/SETUP.TXT").out
 
 
 def setup_code(card: Card, limit_s: float = 600) -> str:

@@ -16,18 +16,49 @@ from tests.integration.guest.machine import wait_for
 
 pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(1800)]
 
-OPEN = {("tcp6", "::", 443), ("tcp", "0.0.0.0", 443), ("tcp6", "::", 80), ("tcp", "0.0.0.0", 80), ("tcp", "0.0.0.0", 7624)}
+OPEN = {("tcp6", "::", 443), ("tcp6", "::", 80), ("tcp", "0.0.0.0", 7624)}
+"""The panel's ports answer IPv4 as well; the firewall keeps the camera's for the machine itself."""
 MDNS = {("udp", "0.0.0.0", 5353), ("udp6", "::", 5353)}
 ENABLED = {
-    "NetworkManager.service", "NetworkManager-dispatcher.service", "avahi-daemon.service", "avahi-daemon.socket",
+    "NetworkManager.service", "NetworkManager-dispatcher.service", "NetworkManager-wait-online.service",
+    "avahi-daemon.service", "avahi-daemon.socket", "systemd-remount-fs.service",
     "nftables.service", "systemd-timesyncd.service", "udisks2.service", "wpa_supplicant.service",
     "nightjar-ca.path", "nightjar-ca.service", "nightjar-ca.timer", "nightjar-data.service", "nightjar-factory-reset.path",
     "nightjar-firstboot.path", "nightjar-firstboot.service", "nightjar-indi.service", "nightjar-persist.path",
     "nightjar-persist.service", "nightjar-trust.path", "nightjar.service", "nightjar.socket",
 }  # fmt: skip
-WRITABLE = {"/var/tmp", "/run/lock", "/run/dbus/system_bus_socket"}
-MEMORY_AT_REST_MB = 350
+ACTIVATED = {
+    "nightjar-ca.path", "nightjar-ca.timer", "nightjar-factory-reset.path", "nightjar-firstboot.path", "nightjar-persist.path",
+    "nightjar-trust.path", "nightjar.socket", "avahi-daemon.socket", "dbus.socket", "systemd-creds.socket",
+    "systemd-hostnamed.socket", "systemd-initctl.socket", "systemd-journald-dev-log.socket", "systemd-journald.socket",
+    "systemd-rfkill.socket", "systemd-sysext.socket", "systemd-udevd-control.socket", "systemd-udevd-kernel.socket",
+    "systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-tmpfiles-clean.timer",
+}  # fmt: skip
+"""What waits for an event and then starts something."""
+WRITABLE = {
+    "/tmp", "/var/tmp", "/tmp/.font-unix", "/tmp/.XIM-unix", "/tmp/.ICE-unix", "/tmp/.X11-unix", "/dev/shm", "/run/lock",
+    "/run/dbus/system_bus_socket", "/run/avahi-daemon/socket", "/run/systemd/io.systemd.Hostname",
+    "/run/systemd/io.systemd.Credentials", "/run/systemd/io.systemd.ManagedOOM", "/run/systemd/notify",
+    "/run/systemd/journal/stdout", "/run/systemd/journal/socket", "/run/systemd/journal/dev-log",
+    "/run/systemd/userdb/io.systemd.DynamicUser",
+    "/dev/ptmx", "/dev/fuse", "/dev/tty", "/dev/urandom", "/dev/random", "/dev/full", "/dev/zero", "/dev/null",
+}  # fmt: skip
+"""Folders with the sticky bit, sockets of services that look at who asks, and devices that are nobody's."""
+PRIVATE = re.compile(r"/(var/)?tmp/systemd-private-[0-9a-f]{32}-[a-z-]+\.service-[A-Za-z0-9]{6}/tmp\Z")
+"""A service's own, in a folder that only root may enter."""
 OF_OURS = {"nightjar": 801, "nightjar-indi": 802, "nightjar-ca": 803}
+USERS = {
+    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data", "backup", "list",
+    "irc", "_apt", "nobody", "systemd-network", "systemd-timesync", "messagebus", "dnsmasq", "avahi", "polkitd", *OF_OURS,
+}  # fmt: skip
+GROUPS = {
+    "root", "daemon", "bin", "sys", "adm", "tty", "disk", "lp", "mail", "news", "uucp", "man", "proxy", "kmem", "dialout", "fax",
+    "voice", "cdrom", "floppy", "tape", "sudo", "audio", "dip", "www-data", "backup", "operator", "list", "irc", "src", "shadow",
+    "utmp", "video", "sasl", "plugdev", "staff", "games", "users", "nogroup", "systemd-journal", "systemd-network",
+    "systemd-timesync", "messagebus", "input", "sgx", "clock", "kvm", "render", "netdev", "avahi", "polkitd", *OF_OURS,
+}  # fmt: skip
+MEMORY_AT_REST_MB = 350
+MEMBERS = {"dialout": ["nightjar-indi"], "video": ["nightjar-indi"]}
 RISKY = re.compile(r"(usbhid|hid_generic|usbkbd|usbmouse|bluetooth|nfs|cifs|btrfs|xfs|ntfs3?|sctp|dccp|rds|tipc|firewire_core)\Z")
 
 
@@ -86,9 +117,8 @@ def test_exactly_these_sockets_listen(card: Card, panel: float) -> None:
     found = {tuple(one) for one in card.python(questions.LISTENING)}
     # The answers to avahi's own questions come back to a port of the kernel's choice, and the firewall lets in answers only.
     low = {one for one in found if one[2] < 32768}
-    assert low - MDNS <= OPEN, low
-    assert {("tcp", 443), ("tcp", 80)} <= {(one[0].removesuffix("6"), one[2]) for one in low}
-    assert MDNS & low
+    assert low == OPEN | MDNS
+    assert {one[0].rstrip("6") for one in found - low} <= {"udp"}
 
 
 def test_from_outside_only_the_panel_is_reached(card: Card, panel: float) -> None:
@@ -105,10 +135,11 @@ def test_from_outside_only_the_panel_is_reached(card: Card, panel: float) -> Non
 
 
 def test_nothing_can_become_somebody_else_and_nothing_is_everybodys(card: Card, panel: float) -> None:
-    found = card.python(questions.FILES, ["/", "/etc", "/var", "/data", "/run"], timeout_s=600)
+    tops = ["/", "/etc", "/var", "/data", "/run", "/run/lock", "/dev", "/dev/shm", "/dev/pts", "/tmp", "/media"]
+    found = card.python(questions.FILES, tops, timeout_s=900)
     assert found["rights"] == []
     assert found["capabilities"] == []
-    assert set(found["writable"]) == WRITABLE
+    assert {path for path in found["writable"] if not PRIVATE.match(path)} == WRITABLE
 
 
 def test_exactly_these_units_start_by_themselves_and_none_failed(card: Card, panel: float) -> None:
@@ -116,6 +147,7 @@ def test_exactly_these_units_start_by_themselves_and_none_failed(card: Card, pan
     units: dict[str, Any] = card.python(questions.UNITS)
     assert units["failed"] == []
     assert set(units["enabled"]) == ENABLED
+    assert set(units["activated"]) == ACTIVATED
     assert units["state"] == "running"
 
 
@@ -123,15 +155,21 @@ def test_nobody_can_log_in(card: Card, panel: float) -> None:
     accounts = card.python(questions.ACCOUNTS)
     assert accounts["passwords"] == ["!*"]
     assert {name: accounts["numbers"][name] for name in OF_OURS} == OF_OURS, "who owns the data of a card after an update"
+    assert accounts["numbers"].keys() == USERS
+    assert accounts["members"].keys() == GROUPS
+    assert {name: members for name, members in accounts["members"].items() if members} == MEMBERS
     assert {name for name, shell in accounts["shells"].items() if not shell.endswith(("nologin", "false", "sync"))} == {"root"}
     running = card.must("systemctl", "list-units", "--no-legend", "--plain", "--type=service", "--state=running")
     assert not re.search(r"getty|sshd?\.service|debug-shell", running)
     assert card.run("/bin/sh", "-c", "command -v sshd login agetty").out.split() in ([], ["/usr/sbin/agetty"], ["/usr/bin/login"])
 
 
-def test_no_module_of_the_risky_kinds_is_loaded(card: Card, panel: float) -> None:
+def test_no_module_of_the_risky_kinds_is_loaded_or_could_be(card: Card, panel: float) -> None:
     loaded = [line.split()[0] for line in card.must("cat", "/proc/modules").splitlines()]
-    assert [name for name in loaded if RISKY.match(name)] == []
+    there = card.must("find", "/usr/lib/modules", "-name", "*.ko*", "-printf", "%f\\n").split()
+    assert {"ext4", "overlay", "virtio_blk"} <= set(loaded)
+    assert len(there) > len(loaded)
+    assert [name for name in (*loaded, *there) if RISKY.match(name.partition(".")[0].replace("-", "_"))] == []
 
 
 def test_the_watchdog_of_the_machine_is_armed(card: Card, panel: float) -> None:
