@@ -8,7 +8,7 @@ run_packages=(python3 python3-venv indi-bin ca-certificates)
 check_packages=(python3 python3-venv shellcheck systemd indi-bin)
 test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-driver libnss3-tools openssl curl testssl.sh procps iproute2
     dbus dbus-daemon polkitd udisks2 network-manager avahi-daemon dnsmasq-base rauc python3-dbusmock udev kmod util-linux mount fdisk
-    openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio)
+    openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio gpg gpg-agent)
 image_packages=(python3 python3-venv git openssl mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
 emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself
 image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils grub-common)  # the last reads exFAT
@@ -23,8 +23,9 @@ usage: ./build.sh VERB
   test [PATH…]        run the tests, all or those under PATH (from the repository's root), two at once
   check               look at the source: format, lint, types, layers, dead code, shell, units, advisories
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
-  image [--refresh-lock] [--address URL] [--sign KEY]
-                      build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today
+  image [--refresh-lock] [--flavour debian|raspios] [--address URL] [--sign KEY]
+                      build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today;
+                      the flavour raspios, for cameras on a Pi's ribbon cable, is not tested
   image-test [--once] [ARG…]
                       boot the newest image in dist/ in an emulated machine and ask it questions; --once asks only a few of an image
                       that has passed all of them; ARGs are pytest's

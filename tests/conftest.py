@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("nightjar")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a developer ask for more than every run does."""
-    parser.addoption("--damaged", type=int, default=40, help="how many damaged file systems the guest is given")
+    parser.addoption("--damaged", type=int, default=20, help="how many damaged file systems the guest is given")
 
 
 @pytest.fixture(scope="session")

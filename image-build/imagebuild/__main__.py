@@ -1,6 +1,7 @@
 """The command line of the image builder."""
 
 import argparse
+import gzip
 import hashlib
 import os
 import shutil
@@ -13,10 +14,11 @@ from imagebuild.bootfiles import MIB, NEW_STATE, fat, script_image, set_dates, s
 from imagebuild.cache import Cache, key_of
 from imagebuild.disk import BASIC_DATA, LINUX, Partition, block_map
 from imagebuild.disk import write as write_disk
+from imagebuild.flavour import NAMES, Flavour
 from imagebuild.imager import entry
 from imagebuild.kernel import Chosen, install_firmware, install_modules, make_initrd, modules_of
 from imagebuild.program import Source, fill_root, pack_root
-from imagebuild.refresh import Wanted, refresh
+from imagebuild.refresh import refresh
 from imagebuild.run import BuildError, must_be_root, run
 from imagebuild.signature import sign
 from imagebuild.terminal import Steps
@@ -24,21 +26,22 @@ from imagebuild.wheels import make_wheels
 
 HERE = Path(__file__).resolve().parents[1]
 CODE = HERE / "imagebuild"
-LOCK, WANTED, MODULES, INIT = HERE / "packages.lock", HERE / "packages.toml", HERE / "modules.toml", HERE / "initrd.sh"
+WANTED, MODULES, INIT = HERE / "packages.toml", HERE / "modules.toml", HERE / "initrd.sh"
 EXTRA = HERE / "extra"
 STEPS = ("package files", "tools", "system", "kernel", "wheels", "program", "disk", "download")
 KEPT_IMAGES = 2
 """Of finished images so many stay in the cache: each has the size of a download."""
 ROOT_LIMIT = DOWNLOAD_LIMIT = 400 * MIB
 FIRMWARE_SIZE, STATE_SIZE, BOOT_SIZE, ROOT_SIZE = 96 * MIB, 8 * MIB, 128 * MIB, 512 * MIB
+GZIP = b"\x1f\x8b"
 FROM_RASPI = ("bootcode.bin", "start*.elf", "fixup*.dat")
-BOARDS = ("bcm2711-rpi-*.dtb", "bcm2837-rpi-*.dtb")
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What was made before the program is put in."""
 
+    flavour: Flavour
     tools: Path
     system: Path
     kernel: Path
@@ -46,12 +49,13 @@ class Stages:
     wheels: Path
 
 
-def build(source: Source, cache: Cache, address: str, key: Path | None) -> Path:
+def build(source: Source, flavour: Flavour, cache: Cache, address: str, key: Path | None) -> Path:
     """Build the image; return where it lies.
 
     Parameters
     ----------
     source : Source
+    flavour : Flavour
     cache : Cache
     address : str
         Where the download will be published.
@@ -64,15 +68,16 @@ def build(source: Source, cache: Cache, address: str, key: Path | None) -> Path:
         If that cannot be done, or the result is larger than it may be.
     """
     steps = Steps(cache.folder / "times.json", STEPS)
-    locked = lock.read(LOCK)
+    locked = lock.read(HERE / flavour.lock, flavour.refresh)
     extras = extra.read(EXTRA, packages.TARGET)
-    stages = _stages(source, cache, steps, locked, extras)
+    stages = _stages(source, flavour, cache, steps, locked, extras)
+    stem = f"nightjar-{source.version}-arm64{flavour.suffix}"
 
     def make(folder: Path) -> None:
         with cache.scratch() as scratch:
-            root, image = scratch / "root", scratch / f"nightjar-{source.version}-arm64.img"
+            root, image = scratch / "root", scratch / f"{stem}.img"
             with steps.step("program"):
-                fill_root(root, source, stages.system, stages.wheels, stages.kernel, stages.tools / "root")
+                fill_root(root, source, flavour.overlays, stages.system, stages.wheels, stages.kernel, stages.tools / "root")
                 pack_root(root, scratch / "root.squashfs", source.epoch, stages.tools / "root")
                 _must_fit(scratch / "root.squashfs", ROOT_LIMIT)
             with steps.step("disk"):
@@ -80,26 +85,32 @@ def build(source: Source, cache: Cache, address: str, key: Path | None) -> Path:
             with steps.step("download"):
                 _make_download(folder, image, source, (*locked, *extras), stages, address)
 
-    made = cache.get("image", key_of(source.inputs, repr(extras.keys()), address, stages.system.name), make)
+    made = cache.get("image", key_of(source.inputs, flavour.name, repr(extras.keys()), address, stages.system.name), make)
     cache.keep_newest("image", KEPT_IMAGES)
     dist = source.folder / "dist"
     dist.mkdir(exist_ok=True)
     for path in made.iterdir():
         run("cp", "--reflink=auto", path, dist)
-    packed = dist / f"nightjar-{source.version}-arm64.img.xz"
+    packed = dist / f"{stem}.img.xz"
     if key is not None:
         sign(packed.with_name(f"{packed.name}.sha256"), key)
     return packed
 
 
 def _stages(
-    source: Source, cache: Cache, steps: Steps, locked: tuple[lock.Package, ...], extras: dict[lock.Package, Path]
+    source: Source,
+    flavour: Flavour,
+    cache: Cache,
+    steps: Steps,
+    locked: tuple[lock.Package, ...],
+    extras: dict[lock.Package, Path],
 ) -> Stages:
     own = packages.architecture()
     image, parts, test = (lock.used_for(locked, use) for use in ("image", "parts", "test"))
     tools_wanted = lock.used_for(locked, f"tools-{own}")
     with steps.step("package files"):
-        _download(cache, {packages.TARGET: (*image, *parts, *test), own: tools_wanted})
+        _download(cache, flavour, (*image, *parts, *test), packages.TARGET)
+        _download(cache, flavour, tools_wanted, own)
 
     def repository(folder: Path, wanted: tuple[lock.Package, ...]) -> Path:
         archive.make_repository(folder / "repository", cache.pool, wanted)
@@ -118,12 +129,12 @@ def _stages(
         unpacked = cache.get(
             "parts", key_of(repr(parts + test)), lambda folder: packages.unpack(parts + test, cache.pool, folder)
         )
-        key = key_of(repr(parts), repr(tools_wanted), MODULES, INIT, CODE / "kernel.py", CODE / "cpio.py")
-        kernel = cache.get("kernel", key, lambda folder: _make_kernel(folder, unpacked, tools / "root"))
+        key = key_of(repr(parts), repr(tools_wanted), flavour.name, MODULES, INIT, CODE / "kernel.py", CODE / "cpio.py")
+        kernel = cache.get("kernel", key, lambda folder: _make_kernel(folder, flavour, unpacked, tools / "root"))
     with steps.step("wheels"):
-        key = key_of(source.folder / "uv.lock", CODE / "wheels.py", repr(tools_wanted))
-        wheels = cache.get("wheels", key, lambda folder: make_wheels(folder, source.folder, tools / "root"))
-    return Stages(tools, system, kernel, unpacked, wheels)
+        key = key_of(source.folder / "uv.lock", CODE / "wheels.py", repr(tools_wanted), repr(flavour.groups))
+        wheels = cache.get("wheels", key, lambda folder: make_wheels(folder, source.folder, tools / "root", flavour.groups))
+    return Stages(flavour, tools, system, kernel, unpacked, wheels)
 
 
 def _extended(cache: Cache, system: Path, tools: Path, system_key: str, extras: dict[lock.Package, Path]) -> Path:
@@ -139,29 +150,33 @@ def _extended(cache: Cache, system: Path, tools: Path, system_key: str, extras: 
     return cache.get("extended", key_of(system_key, repr(sorted(extras)), CODE / "extra.py"), make)
 
 
-def _download(cache: Cache, wanted: dict[str, tuple[lock.Package, ...]]) -> None:
-    for architecture, files in wanted.items():
-        if all((cache.pool / one.file).is_file() for one in files):
-            continue
-        with cache.scratch() as scratch:
-            debian = archive.Archive(architecture, scratch / architecture)
-            debian.update()
-            debian.download(files, cache.pool)
+def _download(cache: Cache, flavour: Flavour, files: tuple[lock.Package, ...], architecture: str) -> None:
+    if all((cache.pool / one.file).is_file() for one in files):
+        return
+    beside = flavour.sources if architecture == packages.TARGET else ()
+    with cache.scratch() as scratch:
+        debian = archive.Archive(architecture, scratch / architecture, beside, flavour.refresh)
+        debian.update()
+        debian.download(files, cache.pool)
 
 
-def _make_kernel(folder: Path, unpacked: Path, tools: Path) -> None:
+def _make_kernel(folder: Path, flavour: Flavour, unpacked: Path, tools: Path) -> None:
     """Choose what of the kernel lies on the card; `folder/root` is laid into the system, the rest onto the boot partition."""
     chosen = Chosen.read(MODULES)
     (package,) = unpacked.glob("linux-image-*")
     modules = modules_of(package, tools)
-    install_modules(modules, modules.closure((*chosen.initrd, *chosen.image)), folder / "root", tools)
+    ribbon = () if flavour.is_debian else chosen.ribbon
+    may_lack = not flavour.is_debian
+    on_card = modules.closure((*chosen.initrd, *chosen.image, *ribbon), may_lack=may_lack)
+    install_modules(modules, on_card, folder / "root", tools)
     firmware = (unpacked / "raspi-firmware", unpacked / "firmware-brcm80211")
     install_firmware(chosen.firmware, firmware, folder / "root")
     (folder / "initrd-modules").mkdir()
-    install_modules(modules, modules.closure(chosen.initrd), folder / "initrd-modules", tools)
+    install_modules(modules, modules.closure(chosen.initrd, may_lack=may_lack), folder / "initrd-modules", tools)
     initrd = make_initrd(INIT, folder / "initrd-modules", unpacked / "busybox-static", tools)
     (folder / "initrd.img").write_bytes(initrd)
-    (folder / "vmlinuz").write_bytes(next(package.glob("boot/vmlinuz-*")).read_bytes())
+    vmlinuz = next(package.glob("boot/vmlinuz-*")).read_bytes()
+    (folder / "vmlinuz").write_bytes(gzip.decompress(vmlinuz) if vmlinuz.startswith(GZIP) else vmlinuz)  # U-Boot starts it plain
 
 
 def _make_disk(image: Path, scratch: Path, source: Source, stages: Stages) -> None:
@@ -174,11 +189,14 @@ def _make_disk(image: Path, scratch: Path, source: Source, stages: Stages) -> No
     (package,) = stages.parts.glob("linux-image-*")
     (trees,) = package.glob("usr/lib/linux-image-*/broadcom")
     found = [path for pattern in FROM_RASPI for path in raspi.glob(pattern)]
-    found += [path for pattern in BOARDS for path in trees.glob(pattern)]
+    found += [path for pattern in stages.flavour.boards for path in trees.glob(pattern)]
     found += [stages.parts / "u-boot-rpi/usr/lib/u-boot/rpi_arm64/u-boot.bin"]
-    found += [source.folder / "firmware-config" / name for name in ("config.txt", "nightjar.toml")]
+    found += [source.folder / "firmware-config/nightjar.toml"]
     for path in found:
         (firmware / path.name).write_bytes(path.read_bytes())
+    (firmware / "config.txt").write_bytes((source.folder / "firmware-config" / stages.flavour.config).read_bytes())
+    if not stages.flavour.is_debian:  # what tells the kernel which camera hangs on the ribbon cable
+        shutil.copytree(trees.parent / "overlays", firmware / "overlays")
     script = (source.folder / "firmware-config/boot.cmd").read_text(encoding="ascii")
     (firmware / "boot.scr").write_bytes(script_image(script, source.epoch))
     for name in ("vmlinuz", "initrd.img"):
@@ -218,7 +236,7 @@ def _make_download(
     (dist / f"{packed.name}.sha256").write_text(f"{_sha256(packed)}  {packed.name}\n", encoding="ascii")
     parts = sbom.debian_parts([one for one in locked if one.use in {"image", "parts", extra.USE}], archive.RELEASE)
     parts += sbom.python_parts(stages.wheels / "site")
-    stem = f"nightjar-{source.version}-arm64"
+    stem = image.stem
     (dist / f"{stem}.spdx.json").write_text(sbom.spdx(parts, source.version, source.epoch), encoding="utf-8")
     (dist / f"{stem}.cdx.json").write_text(sbom.cyclonedx(parts, source.version, source.epoch), encoding="utf-8")
     listed = entry(packed, version=source.version, epoch=source.epoch, size=size, sha256=sha256, address=address)
@@ -243,20 +261,26 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--refresh-lock", action="store_true", help="take the package versions that Debian has today, and build nothing"
     )
+    parser.add_argument(
+        "--flavour",
+        choices=NAMES,
+        default=NAMES[0],
+        help="debian (default), or raspios: with Raspberry Pi's own archive, for cameras on a Pi's ribbon cable; not tested",
+    )
     parser.add_argument("--address", default="", help="where the download will be published, for the list of Raspberry Pi Imager")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the download's sum with this Ed25519 key, a PEM file")
     options = parser.parse_args(arguments)
     os.umask(0o022)  # folders of the image are made here: whoever builds may keep their own files to themselves
     try:
         must_be_root()
-        cache = Cache()
+        cache, flavour = Cache(), Flavour.read(WANTED, options.flavour)
         with cache.alone():
             if options.refresh_lock:
                 with cache.scratch() as scratch:
-                    changed = refresh(Wanted.read(WANTED), LOCK, scratch)
-                print("\n".join(changed) or "packages.lock is as it was")
+                    changed = refresh(flavour, HERE / flavour.lock, scratch)
+                print("\n".join(changed) or f"{flavour.lock} is as it was")
                 return 0
-            packed = build(Source(HERE.parent), cache, options.address, options.sign)
+            packed = build(Source(HERE.parent), flavour, cache, options.address, options.sign)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

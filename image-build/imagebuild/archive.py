@@ -17,12 +17,32 @@ RELEASE = "trixie"
 COMPONENTS = "main contrib non-free non-free-firmware"
 """The driver of ZWO's cameras is not free, nor is what a Pi and its Wi-Fi start from."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-SOURCES = (
-    ("http://deb.debian.org/debian", RELEASE),
-    ("http://deb.debian.org/debian", f"{RELEASE}-updates"),
-    ("http://deb.debian.org/debian-security", f"{RELEASE}-security"),
-)
 FILES_AT_ONCE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where packages come from, and whose keys are believed."""
+
+    address: str
+    suite: str
+    components: str
+    keyring: Path
+
+    @property
+    def line(self) -> str:
+        """As apt reads it."""
+        return f"deb [signed-by={self.keyring}] {self.address} {self.suite} {self.components}\n"
+
+
+DEBIAN = tuple(
+    Source(address, suite, COMPONENTS, KEYRING)
+    for address, suite in (
+        ("http://deb.debian.org/debian", RELEASE),
+        ("http://deb.debian.org/debian", f"{RELEASE}-updates"),
+        ("http://deb.debian.org/debian-security", f"{RELEASE}-security"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +51,27 @@ class Archive:
 
     architecture: str
     folder: Path
+    beside: tuple[Source, ...] = ()
+    """Archives from which packages come, too."""
+    refresh: str = "./build.sh image --refresh-lock"
+    """What takes the versions of today."""
 
     def update(self) -> None:
-        """Fetch the archive's lists, verified with Debian's keys."""
+        """Fetch the archives' lists, verified with their keys.
+
+        Raises
+        ------
+        BuildError
+            If one cannot be reached, is signed by others, or this machine does not have its keys.
+        """
+        for source in self.beside:
+            if not source.keyring.is_file():
+                raise BuildError(f"{source.keyring} is missing: put the keyring there that {source.address} is signed with")
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in ("etc/apt.conf.d", "etc/preferences.d", "state/lists/partial", "cache/archives/partial"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "status").touch()
-        (self.folder / "etc/sources.list").write_text(
-            "".join(f"deb [signed-by={KEYRING}] {url} {suite} {COMPONENTS}\n" for url, suite in SOURCES)
-        )
+        (self.folder / "etc/sources.list").write_text("".join(source.line for source in (*DEBIAN, *self.beside)))
         settings = {
             "Dir": self.folder, "Dir::Etc": self.folder / "etc", "Dir::State": self.folder / "state",
             "Dir::State::status": self.folder / "status", "Dir::Cache": self.folder / "cache",
@@ -97,9 +128,7 @@ class Archive:
         known = self._apt("apt-cache", "madison", *sorted({package.name for package in missing}))
         has = {tuple(part.strip() for part in line.split("|")[:2]) for line in known.splitlines()}
         if gone := [f"{one.name} {one.version}" for one in missing if (one.name, one.version) not in has]:
-            raise BuildError(
-                f"the archive no longer has {', '.join(gone)}: ./build.sh image --refresh-lock takes the versions of today"
-            )
+            raise BuildError(f"the archive no longer has {', '.join(gone)}: {self.refresh} takes the versions of today")
         new = pool / "new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
@@ -109,9 +138,7 @@ class Archive:
         for package in missing:
             file = new / package.file
             if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != package.sha256:
-                raise BuildError(
-                    f"{package.name} {package.version} came with another hash than packages.lock names: nothing was used"
-                )
+                raise BuildError(f"{package.name} {package.version} came with another hash than the lock names: nothing was used")
             file.replace(pool / package.file)
         shutil.rmtree(new)
 

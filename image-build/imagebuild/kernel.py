@@ -30,6 +30,8 @@ class Chosen:
     initrd: tuple[str, ...]
     image: tuple[str, ...]
     firmware: tuple[str, ...]
+    ribbon: tuple[str, ...]
+    """For a camera on a Pi's ribbon cable."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -48,18 +50,24 @@ class Modules:
     """File to the files that must be loaded before."""
     built_in: frozenset[str]
 
-    def closure(self, patterns: Iterable[str]) -> set[str]:
+    def closure(self, patterns: Iterable[str], *, may_lack: bool = False) -> set[str]:
         """Return the files of modules and of all that they need.
+
+        Parameters
+        ----------
+        patterns : iterable of str
+        may_lack : bool
+            Whether a kernel need not have all of them: the list was written for another one.
 
         Raises
         ------
         BuildError
-            If the kernel knows nothing of a name.
+            If the kernel knows nothing of a name that it must have.
         """
         found: set[str] = set()
         for pattern in patterns:
             names = fnmatch.filter(self.files, pattern)
-            if not names and not fnmatch.filter(self.built_in, pattern):
+            if not names and not may_lack and not fnmatch.filter(self.built_in, pattern):
                 raise BuildError(f"modules.toml names {pattern!r}, which kernel {self.version} does not have")
             for name in names:
                 found |= {self.files[name], *self.needs[self.files[name]]}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from imagebuild.run import BuildError
 
-HEAD = "# Written by ./build.sh image --refresh-lock: use, package, version, architecture, SHA-256, size in bytes.\n"
+REFRESH = "./build.sh image --refresh-lock"
+HEAD = f"# Written by {REFRESH}: use, package, version, architecture, SHA-256, size in bytes.\n"
 LINE = re.compile(
     r"(?P<use>[a-z0-9-]+) (?P<name>[a-z0-9][a-z0-9+.-]+) (?P<version>[A-Za-z0-9.+:~-]+) (?P<architecture>[a-z0-9]+) "
     r"(?P<sha256>[0-9a-f]{64}) (?P<size>[0-9]+)"
@@ -32,8 +33,14 @@ class Package:
         return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
 
 
-def read(path: Path) -> tuple[Package, ...]:
+def read(path: Path, refresh: str = REFRESH) -> tuple[Package, ...]:
     """Return what a lock names.
+
+    Parameters
+    ----------
+    path : Path
+    refresh : str
+        The command that writes it.
 
     Raises
     ------
@@ -43,16 +50,14 @@ def read(path: Path) -> tuple[Package, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise BuildError(f"{path.name} is missing: ./build.sh image --refresh-lock writes it") from error
+        raise BuildError(f"{path.name} is missing: {refresh} writes it") from error
     packages = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         match = LINE.fullmatch(line)
         if match is None:
-            raise BuildError(
-                f"{path.name}, line {number}, is not a package: {line[:80]!r}; ./build.sh image --refresh-lock renews it"
-            )
+            raise BuildError(f"{path.name}, line {number}, is not a package: {line[:80]!r}; {refresh} renews it")
         packages.append(Package(**{**match.groupdict(), "size": int(match["size"])}))  # type: ignore[arg-type]
     return tuple(packages)
 
@@ -73,5 +78,5 @@ def used_for(packages: Iterable[Package], use: str) -> tuple[Package, ...]:
     """
     found = tuple(package for package in packages if package.use == use)
     if not found:
-        raise BuildError(f"packages.lock names nothing for {use!r}: ./build.sh image --refresh-lock renews it")
+        raise BuildError(f"the lock names nothing for {use!r}: renew it with --refresh-lock")
     return found

@@ -5,7 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,13 +81,15 @@ class Source:
                 yield Path(name)
 
 
-def fill_root(root: Path, source: Source, system: Path, wheels: Path, kernel: Path, tools: Path) -> None:
+def fill_root(root: Path, source: Source, overlays: Sequence[str], system: Path, wheels: Path, kernel: Path, tools: Path) -> None:
     """Lay everything into a root that does not exist yet.
 
     Parameters
     ----------
     root : Path
     source : Source
+    overlays : sequence of str
+        Folders of the repository whose files are laid over the system, one after the other.
     system, wheels, kernel : Path
         Results of the stages before.
     tools : Path
@@ -102,9 +104,10 @@ def fill_root(root: Path, source: Source, system: Path, wheels: Path, kernel: Pa
     for name in source.files("appliance"):
         _copy(source.folder / "appliance" / name, site / name)
     compile_tree(site, tools)
-    for name in source.files("rootfs-overlay"):
-        if name != Path("README.md"):
-            _copy(source.folder / "rootfs-overlay" / name, root / name)
+    for overlay in overlays:
+        for name in source.files(overlay):
+            if name != Path("README.md"):
+                _copy(source.folder / overlay / name, root / name)
     _finish(root, source, tools)
 
 

@@ -1,37 +1,21 @@
 """Writes the lock anew: from the names in packages.toml to what the archive has today."""
 
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from imagebuild import lock
 from imagebuild.archive import Archive
+from imagebuild.flavour import Flavour
 from imagebuild.lock import Package
 from imagebuild.packages import MACHINES, TARGET
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What packages.toml names."""
-
-    image: tuple[str, ...]
-    parts: tuple[str, ...]
-    test: tuple[str, ...]
-    tools: tuple[str, ...]
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read the file; raises KeyError or TypeError where it is not of this form."""
-        return cls(**{use: tuple(names) for use, names in tomllib.loads(path.read_text(encoding="utf-8")).items()})
-
-
-def refresh(wanted: Wanted, path: Path, scratch: Path) -> list[str]:
+def refresh(flavour: Flavour, path: Path, scratch: Path) -> list[str]:
     """Write the lock; return what changed, a line for each package."""
-    before = {(one.use, one.name): one.version for one in lock.read(path)} if path.exists() else {}
+    wanted = flavour.wanted
+    before = {(one.use, one.name): one.version for one in lock.read(path, flavour.refresh)} if path.exists() else {}
     found: list[Package] = []
     for machine in sorted(set(MACHINES.values())):
-        archive = Archive(machine, scratch / machine)
+        archive = Archive(machine, scratch / machine, flavour.sources if machine == TARGET else ())
         archive.update()
         found += archive.described(f"tools-{machine}", archive.resolve(wanted.tools, with_essential=True))
         if machine == TARGET:

@@ -18,8 +18,8 @@ LEFT_OUT = ("botocore/data", "bin", "*/tests", "*/*/tests", "*.pth", "*.dist-inf
 hold their sums and with those where the building machine has its Python; the libraries' own tests; what the installer leaves."""
 
 
-def make_wheels(folder: Path, project: Path, tools: Path) -> None:
-    """Fill `folder/site` with what the lock names, compiled."""
+def make_wheels(folder: Path, project: Path, tools: Path, groups: tuple[str, ...] = ()) -> None:
+    """Fill `folder/site` with what the lock names for the program and for groups of pyproject.toml, compiled."""
     uv = [str(Path(sys.executable).with_name("uv")), "--quiet", "--system-certs"]
     wanted, site = folder / "wanted.txt", folder / "site"
     run(
@@ -27,6 +27,7 @@ def make_wheels(folder: Path, project: Path, tools: Path) -> None:
         "export",
         "--frozen",
         "--no-dev",
+        *(word for group in groups for word in ("--group", group)),
         "--no-emit-project",
         "--project",
         project,

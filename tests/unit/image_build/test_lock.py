@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from imagebuild import lock
+from imagebuild.flavour import DEBIAN, Flavour
 from imagebuild.lock import Package
-from imagebuild.refresh import Wanted
 from imagebuild.run import BuildError
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +46,7 @@ def test_nothing_for_a_use_is_refused() -> None:
 
 
 def test_the_locked_packages_are_those_that_are_wanted() -> None:
-    wanted = Wanted.read(ROOT / "image-build/packages.toml")
+    wanted = Flavour.read(ROOT / "image-build/packages.toml", DEBIAN).wanted
     locked = lock.read(ROOT / "image-build/packages.lock")
     by_use = {use: {one.name for one in locked if one.use == use} for use in {one.use for one in locked}}
     assert set(by_use) == {"image", "parts", "test", "tools-amd64", "tools-arm64"}
