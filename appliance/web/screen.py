@@ -32,6 +32,8 @@ FILE = "show.json"
 ANSWERED = "recovery-answered"
 """In the data folder: the id of the last recovery file that was answered."""
 LOOK_EVERY_S = 5.0
+AGAIN_S = 60.0
+"""Everything is left a second time after so long: systemd does not see a change while root still shows the one before."""
 MOST_ADDRESSES = 6
 _WAIT_S = 0.5
 
@@ -76,7 +78,7 @@ class ScreenService:
         self._parts = parts
         self._recovery_code = self._note = ""
         self._left = ""
-        self._looked_at = float("-inf")
+        self._looked_at, self._again_at = float("-inf"), float("inf")
 
     def open(self) -> None:
         """Answer a recovery file, once."""
@@ -112,11 +114,14 @@ class ScreenService:
         self._looked_at = now_s
         told = self._told()
         text = json.dumps({"setup": setup_text(told), "screen": screen_text(told)})
-        if text == self._left or not self._parts.shown.is_dir():
+        is_new = text != self._left
+        if not (is_new or now_s >= self._again_at) or not self._parts.shown.is_dir():
             return
         path = self._parts.shown / FILE
         disk.write_atomic(path, text.encode(), part=path.with_name(FILE + disk.PART), mode=FOR_THE_GROUP)
-        self._left = text
+        self._left, self._again_at = text, now_s + AGAIN_S if is_new else float("inf")
+        if not is_new:
+            return
         log.info("shown anew on screen and card: %s", "claimed" if not told.setup_code else "not claimed yet")
 
     def close(self) -> None:
