@@ -17,8 +17,9 @@ MIB = 1 << 20
 class Machine:
     folder: Path
 
-    def run(self) -> None:
-        script = SCRIPT
+    def run(self, meanwhile: str = "") -> None:
+        """Run it; what is to happen meanwhile happens whenever it has written something."""
+        script = f"sync() {{ {meanwhile or ':'}; }}\n{SCRIPT}"
         for name in ("/etc/", "/data/", "/run/", "/dev/nightjar/", "/proc/", "/usr/share/zoneinfo/"):
             script = script.replace(name, f"{self.folder}{name}")
         subprocess.run(["sh", "-c", script], check=True, timeout=60)
@@ -102,6 +103,13 @@ def test_name_and_zone_outlive_a_restart(machine: Machine) -> None:
     assert (machine.folder / "etc/hostname").read_text() == "hut\n"
     assert (machine.folder / "proc/sys/kernel/hostname").read_text() == "hut\n"
     assert (machine.folder / "etc/localtime").resolve() == machine.folder / "usr/share/zoneinfo/Europe/Berlin"
+
+
+def test_a_change_while_it_keeps_the_one_before_is_kept_too(machine: Machine) -> None:
+    machine.run()
+    (machine.folder / "etc/hostname").write_text("hut\n")
+    machine.run(meanwhile="ln -sfn /usr/share/zoneinfo/Europe/Berlin /etc/localtime; echo barn >/etc/hostname")
+    assert (machine.kept("hostname"), machine.kept("timezone")) == ("barn", "Europe/Berlin")
 
 
 @pytest.mark.parametrize(("name", "zone"), [("two words", "../../../etc/passwd"), ("$(reboot)", "Europe/Nowhere"), ("", "")])
