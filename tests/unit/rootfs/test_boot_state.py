@@ -50,10 +50,8 @@ class Card:
 
     def apply(self, words: Sequence[str]) -> None:
         """Change it, where that makes sense."""
-        try:
+        with contextlib.suppress(script.Refusal):
             self.ask(*words)
-        except script.Refusal as refusal:
-            assert "only one" in str(refusal)
 
 
 @pytest.fixture
