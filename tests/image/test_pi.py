@@ -50,7 +50,9 @@ class Pi:
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:443", "-device", "usb-net,netdev=net",
             "-serial", f"file:{self.folder / 'first.txt'}", "-serial", f"file:{self.folder / 'second.txt'}", "-monitor", "none",
         ]  # fmt: skip
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/") as running:
+        with (self.folder / "qemu.txt").open("wb") as said:
+            running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")
+        with running:
             try:
                 yield
             finally:
