@@ -23,6 +23,7 @@ from appliance.security.own_certificate import OwnCertificate, check_import, spl
 from appliance.security.servercontext import RenewableContext
 from appliance.store.files import DataFolder
 from appliance.supervisor.health import HealthBoard
+from appliance.supervisor.service import Beat
 from appliance.web.issuer import ROOT, check_leaves, read_leaves
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,8 @@ class SeesToIt(Protocol):
         """See to certificates for `names`; return whether the authority is a new one."""
         ...
 
-    def wait(self) -> None:
-        """Wait, within reason, until there are certificates at all."""
+    def wait(self, beat: Beat) -> None:
+        """Wait, within reason, until there are certificates at all; call `beat` all the while."""
         ...
 
 
@@ -92,8 +93,13 @@ class CertificateKeeper:
         self._own: OwnCertificate | None = None
         self._renewable: RenewableContext | None = None
 
-    def open(self) -> None:
+    def open(self, beat: Beat = lambda: None) -> None:
         """Load the certificates, or see to them first: at a first start that takes a second on a desktop, a minute on a small Pi.
+
+        Parameters
+        ----------
+        beat : callable
+            Is called while that is waited for.
 
         Raises
         ------
@@ -103,7 +109,7 @@ class CertificateKeeper:
         self._own = self._read_own()
         self._look_around()
         if self._issuer is not None:
-            self._issuer.wait()
+            self._issuer.wait(beat)
         self._load()
 
     def step(self) -> None:

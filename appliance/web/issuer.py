@@ -23,6 +23,7 @@ from appliance.security.certificate import (
 )
 from appliance.security.names import Names
 from appliance.store.files import DataFolder
+from appliance.supervisor.service import Beat
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Issuer:
             self._issue(authority, names, now, reason, None if "soon" in reason else leaves)
         return is_new
 
-    def wait(self) -> None:
+    def wait(self, beat: Beat) -> None:
         """Return at once: `ensure` has made what there is to make."""
 
     def _authority(self) -> tuple[Authority, bool]:

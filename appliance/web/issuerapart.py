@@ -6,15 +6,15 @@ whoever takes over the web process can have certificates made for this machine, 
 
 import logging
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from appliance.domain.clock import Clock
 from appliance.domain.errors import SecurityError, StoreError
-from appliance.security.certificate import fits, needs_renewal
+from appliance.security.certificate import Leaves, fits, needs_renewal
 from appliance.security.names import Names
 from appliance.store.files import DataFolder
+from appliance.supervisor.service import Beat
 from appliance.web.issuer import ROOT, read_leaves
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,8 @@ _LOOK_EVERY_S = 0.5
 class IssuerApart:
     """Stands where `Issuer` stands in development; see `CertificateKeeper`."""
 
-    def __init__(self, folder: DataFolder, runtime: Path, clock: Clock, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, folder: DataFolder, runtime: Path, clock: Clock) -> None:
         self._folder, self._wanted, self._clock = folder, runtime / WANTED, clock
-        self._pause = pause
         self._root = b""
         self._asked_at: float | None = None
 
@@ -60,19 +59,20 @@ class IssuerApart:
             raise SecurityError(f"the certificate service does not answer ({reason})")
         return is_new
 
-    def wait(self) -> None:
+    def wait(self, beat: Beat) -> None:
         """Wait for the first certificates: at a device's first start they are made while the program is loaded."""
         until = self._clock.monotonic() + PATIENCE_S
-        while not self._is_there() and self._clock.monotonic() < until:
-            self._pause(_LOOK_EVERY_S)
+        while self._leaves_of(self._folder.read_tls(ROOT) or b"") is None and self._clock.monotonic() < until:
+            beat()
+            time.sleep(_LOOK_EVERY_S)
 
-    def _is_there(self) -> bool:
-        leaves, root = read_leaves(self._folder), self._folder.read_tls(ROOT)
-        return leaves is not None and root is not None and fits(leaves, root)
+    def _leaves_of(self, root: bytes) -> Leaves | None:
+        leaves = read_leaves(self._folder)
+        return leaves if leaves is not None and fits(leaves, root) else None
 
     def _what_is_due(self, names: Names, now: datetime, root: bytes) -> str:
-        leaves = read_leaves(self._folder)
-        if leaves is None or not fits(leaves, root):
+        leaves = self._leaves_of(root)
+        if leaves is None:
             return "there is none of this authority"
         return needs_renewal(leaves.rsa.reveal(), names, now) or needs_renewal(leaves.p256.reveal(), names, now)
 

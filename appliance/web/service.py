@@ -44,7 +44,7 @@ class WebService:
             If there are no certificates and none can be made.
         """
         parts = self._parts
-        parts.certificates.open()
+        parts.certificates.open(self._beat)
         parts.peer_gate.open()
         parts.v1_gate.arrivals.open()
         self._beat()

@@ -8,6 +8,7 @@ from pathlib import Path
 from imagebuild.room import run_in
 from imagebuild.run import BuildError, run
 
+UV = (str(Path(sys.executable).with_name("uv")), "--quiet", "--system-certs")
 PYTHON, PLATFORM = "3.13", "aarch64-manylinux_2_28"
 SITE = Path("usr/local/lib/python3.13/dist-packages")
 """Where Debian's Python looks for what is not Debian's."""
@@ -20,29 +21,23 @@ hold their sums and with those where the building machine has its Python; the li
 
 def make_wheels(folder: Path, project: Path, tools: Path, groups: tuple[str, ...] = ()) -> None:
     """Fill `folder/site` with what the lock names for the program and for groups of pyproject.toml, compiled."""
-    uv = [str(Path(sys.executable).with_name("uv")), "--quiet", "--system-certs"]
     wanted, site = folder / "wanted.txt", folder / "site"
-    run(
-        *uv,
-        "export",
-        "--frozen",
-        "--no-dev",
-        *(word for group in groups for word in ("--group", group)),
-        "--no-emit-project",
-        "--project",
-        project,
-        "--output-file",
-        wanted,
-        environment=os.environ,
-    )
+    wanted.write_text(locked(project, groups), encoding="utf-8")
     named = [line.partition("==")[0] for line in wanted.read_text().splitlines() if "==" in line and line[0].isalnum()]
     only = [word for name in named if name not in FROM_SOURCE for word in ("--only-binary", name)]
     place = ["--target", str(site), "--python-version", PYTHON, "--python-platform", PLATFORM]
-    run(*uv, "pip", "install", *place, *only, "--no-deps", "--require-hashes", "--requirement", wanted, environment=os.environ)
+    run(*UV, "pip", "install", *place, *only, "--no-deps", "--require-hashes", "--requirement", wanted, environment=os.environ)
     for pattern in LEFT_OUT:
         for path in site.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     compile_tree(site, tools)
+
+
+def locked(project: Path, groups: tuple[str, ...] = ()) -> str:
+    """Return what the lock names for the program and for groups, with hashes, as an installer reads it."""
+    chosen = [word for group in groups for word in ("--group", group)]
+    options = ["--frozen", "--no-dev", *chosen, "--no-emit-project", "--no-header", "--project", str(project)]
+    return run(*UV, "export", *options, environment=os.environ)
 
 
 def compile_tree(tree: Path, tools: Path) -> None:

@@ -1,13 +1,14 @@
 """What lies in the image, looked at from outside: nothing that opens something, and the same of everything for everybody."""
 
 import re
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.image.partition import partitions
+from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR
 
 pytestmark = [pytest.mark.needs("unsquashfs", "mcopy"), pytest.mark.timeout(900)]
 
@@ -53,6 +54,19 @@ OF_EVERY_DEVICE = (
 """Names of files that each device makes for itself."""
 
 
+def partitions(image: Path) -> dict[str, tuple[int, int]]:
+    """Return begin and size of each partition, in bytes, by its name."""
+    with image.open("rb") as disk:
+        disk.seek(2 * SECTOR)
+        table = disk.read(ENTRIES * ENTRY_SIZE)
+    found = {}
+    for at in range(0, len(table), ENTRY_SIZE):
+        first, last, _, name = struct.unpack_from("<QQQ72s", table, at + 32)
+        if first:
+            found[name.decode("utf-16-le").rstrip("\0")] = (first * SECTOR, (last - first + 1) * SECTOR)
+    return found
+
+
 @pytest.fixture(scope="module")
 def contents(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with all that lies in the image's file systems, each in a folder of its partition's name."""
@@ -69,6 +83,14 @@ def contents(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def test_a_file_is_read_without_what_lies_beside_it(image: Path) -> None:
+    command = ["unsquashfs", "-stat", "-offset", str(partitions(image)["root_a"][0]), str(image)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "Number of fragments 0" in said
+    assert "Inodes are uncompressed" in said
+    assert "Block size 131072" in said
 
 
 def test_nothing_in_it_opens_anything(contents: Path) -> None:

@@ -54,17 +54,9 @@ def copied(device: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-@pytest.fixture
-def own_folder(tmp_path: Path) -> Path:
-    """Return content of a stick with a folder that everybody may write to, as the panel advises."""
-    (tmp_path / "content" / "nightjar").mkdir(parents=True)
-    (tmp_path / "content" / "nightjar").chmod(0o1777)
-    return tmp_path / "content"
-
-
 @pytest.mark.parametrize("kind", ["vfat", "exfat", "ext4"])
-def test_a_confirmed_stick_fills_itself(card: Card, panel: Panel, tmp_path: Path, own_folder: Path, kind: str) -> None:
-    image = sticks.make(tmp_path / f"{kind}.img", kind, content=own_folder if kind == "ext4" else None)
+def test_a_confirmed_stick_fills_itself(card: Card, panel: Panel, tmp_path: Path, kind: str) -> None:
+    image = sticks.make(tmp_path / f"{kind}.img", kind, content=sticks.own_folder(tmp_path) if kind == "ext4" else None)
     sticks.confirm(card, image)
     name = card.plug(image)
     try:

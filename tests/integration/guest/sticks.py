@@ -41,6 +41,13 @@ def make(image: Path, kind: str, size_mib: int = 64, content: Path | None = None
     return image
 
 
+def own_folder(parent: Path) -> Path:
+    """Return content of a stick with a folder that everybody may write to, as the panel advises."""
+    (parent / "content" / "nightjar").mkdir(parents=True)
+    (parent / "content" / "nightjar").chmod(0o1777)
+    return parent / "content"
+
+
 def fs_id(image: Path) -> str:
     """Return the id of a stick's file system, as udisks tells it."""
     return _run("blkid", "--probe", "--output", "value", "--match-tag", "UUID", image).strip()

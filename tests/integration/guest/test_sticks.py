@@ -27,17 +27,9 @@ def running(guest: Guest) -> None:
     wait_for(lambda: guest.properties("nightjar.service", "ActiveState")["ActiveState"] == "active", "the panel", 300)
 
 
-@pytest.fixture
-def own_folder(tmp_path: Path) -> Path:
-    """Return content of a stick with a folder that everybody may write to, as the panel advises."""
-    (tmp_path / "content" / "nightjar").mkdir(parents=True)
-    (tmp_path / "content" / "nightjar").chmod(0o1777)
-    return tmp_path / "content"
-
-
 @pytest.mark.parametrize("kind", ["vfat", "exfat", "ext4"])
-def test_a_confirmed_stick_is_filled_and_switched_off(guest: Guest, tmp_path: Path, own_folder: Path, kind: str) -> None:
-    image = sticks.make(tmp_path / f"{kind}.img", kind, content=own_folder if kind == "ext4" else None)
+def test_a_confirmed_stick_is_filled_and_switched_off(guest: Guest, tmp_path: Path, kind: str) -> None:
+    image = sticks.make(tmp_path / f"{kind}.img", kind, content=sticks.own_folder(tmp_path) if kind == "ext4" else None)
     sticks.confirm(guest, image)
     name = guest.plug(image)
     try:

@@ -115,6 +115,15 @@ def test_only_the_listed_oneshots_are_root() -> None:
     assert sections(UNITS / "nightjar-trust.service")["CapabilityBoundingSet"] == [""]
 
 
+def test_a_first_start_loads_the_program_while_its_keys_are_made() -> None:
+    """The panel waits for certificates by itself; a unit that waited would leave a processor idle."""
+    units = (UNITS / "nightjar.service", *(UNITS / "nightjar.service.d").iterdir())
+    after = {name for unit in units for line in sections(unit).get("After", []) for name in line.split()}
+    assert "nightjar-ca.path" in after, "it sees what the panel asks for"
+    assert "nightjar-ca.service" not in after
+    assert "nightjar-ca.service" in " ".join(sections(UNITS / "nightjar.service.d/certificates.conf")["Wants"])
+
+
 def test_what_the_panel_writes_is_what_the_path_unit_watches() -> None:
     drop_in = sections(UNITS / "nightjar.service.d/certificates.conf")
     assert sections(UNITS / "nightjar-ca.path")["PathChanged"] == [f"/run/{drop_in['RuntimeDirectory'][0]}/{WANTED}"]

@@ -11,6 +11,7 @@ from imagebuild.archive import Archive, Source
 from imagebuild.flavour import DEBIAN, RASPIOS, Flavour
 from imagebuild.kernel import Chosen, Modules
 from imagebuild.run import BuildError
+from imagebuild.wheels import locked
 
 IMAGE_BUILD = Path(__file__).parents[3] / "image-build"
 CONTROL = """\
@@ -43,6 +44,15 @@ def test_the_other_kind_differs_by_the_kernel_the_camera_and_their_archive() -> 
     root = IMAGE_BUILD.parent
     for name in (f"firmware-config/{raspios.config}", *raspios.overlays):
         assert (root / name).exists(), name
+
+
+def test_only_the_other_kind_brings_the_driver_and_nothing_that_it_would_need_compiled() -> None:
+    debian, raspios = (
+        {line.partition(" ")[0] for line in locked(IMAGE_BUILD.parent, flavour(name).groups).splitlines() if "==" in line}
+        for name in (DEBIAN, RASPIOS)
+    )
+    assert raspios - debian == {"indi-pylibcamera==3.2.0"}
+    assert debian < raspios
 
 
 def test_a_lock_that_nobody_wrote_names_the_command_for_its_kind() -> None:

@@ -366,13 +366,22 @@ def test_a_store_that_cannot_be_changed_keeps_the_old_one(store: Store, pem: byt
     store.break_down()
     with pytest.raises(OSError, match=r"bundle\.crt\.part"):
         store.install(pem)
-    assert store.files() == {"certs/bundle.crt": PUBLIC}
+    assert (store.files(), store.links()) == ({"certs/bundle.crt": PUBLIC}, {})
     store.repair()
     store.install(pem)
     store.break_down()
     with pytest.raises(OSError, match=r"bundle\.crt\.part"):
         store.install(make_authority("0000000Z").root.certificate)
-    assert store.files() == {"anchors/nightjar.crt": pem, "certs/bundle.crt": PUBLIC + pem}
+    store.holds(pem)
+
+
+def test_a_run_that_broke_off_is_made_good_by_the_next_one(store: Store, pem: bytes) -> None:
+    shutil.rmtree(store.anchor.parent)
+    with pytest.raises(FileNotFoundError):
+        store.install(pem)
+    store.anchor.parent.mkdir()
+    assert store.install(pem), "something was to be done"
+    store.holds(pem)
 
 
 def test_a_part_that_a_killed_run_left_is_no_hindrance(store: Store, pem: bytes) -> None:
