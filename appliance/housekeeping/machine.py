@@ -21,7 +21,7 @@ STRAIN_EVERY_S = 2.0
 """As often as the Pi's kernel asks its firmware: a moment of too little voltage shows for that long only."""
 THIN_EVERY_S = 3600.0
 REFUSED_ROWS = 2
-"""So many rows in a row that could not be written, while there is room, mean a disk that takes no more writes."""
+"""So many tries in a row to write rows that fail, while there is room, mean a disk that takes no more writes."""
 
 
 class MachineWatch:
@@ -71,6 +71,13 @@ class MachineWatch:
             log.warning("a reading of the machine was not kept: %s", error)
         else:
             self._refused_rows = 0
+
+    def close(self) -> None:
+        """Write the readings that wait; the charts go without them where that fails."""
+        try:
+            self._store.write()
+        except StoreError as error:
+            log.warning("readings of the machine were not kept: %s", error)
 
     def _remember(self, now: Strain, before: Strain) -> None:
         self._since_reading = self._since_reading.or_else(now)

@@ -80,7 +80,8 @@ class HousekeepingService:
         self._settings.wait(self._settings.revision, 1.0)  # a lower 'Keep pictures' works at once
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Write what waits to be written."""
+        self._machine.close()
 
     def look_after_disk(self) -> None:
         """Remove nights by age and room; raise or clear the issue of a full disk."""

@@ -13,7 +13,7 @@ SAVE_EVERY_S = 60.0
 
 
 class RunningTime:
-    """The count, kept in the database: a pulled plug loses about a minute of it."""
+    """The count, kept in the database: a pulled plug loses what was counted since the last write (see decision 0110)."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -27,6 +27,14 @@ def told() -> Iterator[None]:
         raise UploadError(Fault.BROKEN, str(error) or "the other side hung up") from error
 
 
+def wrong_length(found: int, size: int) -> UploadError:
+    """Return what to raise where a file on the other side is not as long as what was sent.
+
+    Too long is not for want of room: the other side still takes what was left of a transfer that was cut. The next try will do.
+    """
+    return UploadError(Fault.FULL if found < size else Fault.BROKEN, f"{found} of {size} bytes are there")
+
+
 def _fault_of(error: OSError) -> tuple[Fault, str]:
     match error:
         case socket.gaierror():

@@ -15,7 +15,7 @@ from appliance.domain.errors import UploadError, UploadRefusedError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.settings.targets import FtpSecurity
-from appliance.uploads.faults import DEADLINE_S, told
+from appliance.uploads.faults import DEADLINE_S, told, wrong_length
 from appliance.uploads.port import Progress
 from appliance.uploads.trust import context_of, untrusted
 
@@ -63,7 +63,7 @@ class FtpTarget:
             self._store(ftp, part, file, progress)
             found = _size_of(ftp, part)
             if found is not None and found != size:
-                raise UploadError(Fault.FULL, f"{found} of {size} bytes have found room")
+                raise wrong_length(found, size)
             _rename(ftp, part, path)
 
     def check(self) -> None:

@@ -22,7 +22,7 @@ from paramiko.hostkeys import HostKeyEntry
 from appliance.domain.errors import InputError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
-from appliance.uploads.faults import DEADLINE_S, told
+from appliance.uploads.faults import DEADLINE_S, told, wrong_length
 from appliance.uploads.port import Progress
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class SftpTarget:
                 self._write(sftp, part, file, progress)
                 found = sftp.stat(part).st_size
                 if found != size:
-                    raise UploadError(Fault.FULL, f"{found} of {size} bytes have found room")
+                    raise wrong_length(found or 0, size)
                 _rename(sftp, part, path)
             except UploadError as error:
                 if error.fault is not Fault.BROKEN:

@@ -10,6 +10,7 @@ from appliance.domain.errors import InputError, UploadError
 from appliance.domain.fault import Fault
 from appliance.domain.secret import Secret
 from appliance.settings.targets import WebMethod
+from appliance.uploads.faults import wrong_length
 from appliance.uploads.form import Form, Part, field
 from appliance.uploads.http import Https, parse_address, raise_for, type_of
 from appliance.uploads.port import Progress
@@ -86,8 +87,9 @@ class WebTarget:
         part = self._folder + quote(f"{folder}/upload-{base}" if folder else f"upload-{base}")
         self._put(part, file, size, name, progress)
         found = self._https.ask("HEAD", part, self._headers())
-        if found.is_well and found.headers.get("content-length", str(size)) != str(size):
-            raise UploadError(Fault.FULL, f"{found.headers['content-length']} of {size} bytes have found room")
+        length = found.headers.get("content-length", "")
+        if found.is_well and length.isdecimal() and int(length) != size:
+            raise wrong_length(int(length), size)
         moved = self._https.ask("MOVE", part, {**self._headers(), "Destination": self._origin + path, "Overwrite": "T"})
         if moved.status in _NO_MOVE:
             file.seek(0)

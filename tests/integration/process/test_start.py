@@ -1,5 +1,6 @@
 """Starting: what is refused in one line with exit code 2, and what starts although something is broken."""
 
+import errno
 import os
 import shutil
 import socket
@@ -112,23 +113,26 @@ def test_on_a_full_disk_it_starts_and_says_so(tmp_path: Path) -> None:
             appliance.claim()
             appliance.wait_for_new_frame()
         filler = disk / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 65536)
-                    file.flush()
-            except OSError:
-                pass
+        _fill(filler)
         appliance = Appliance(disk / "data", log=tmp_path / "log.txt")
         with appliance:
             appliance.login()
             wait_until(lambda: "full" in appliance.get("/system").body.decode(), 60, "the issue")
-            filler.unlink()
+            filler.unlink(missing_ok=True)
             appliance.wait_for_new_frame()
             wait_until(lambda: "disk.full" not in _issues(appliance), 60, "the issue to go")
             assert not list(appliance.data.rglob("*.part"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def _fill(path: Path) -> None:
+    try:
+        with path.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 65536)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC  # noqa: PT017 - the loop has no other end
 
 
 def _issues(appliance: Appliance) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -12,7 +13,7 @@ from appliance.domain.machine import Reading
 from appliance.host.sensors import Sensors
 from appliance.housekeeping.machine import MachineWatch
 from appliance.store.database import Database
-from appliance.store.readings import WHOLE, ReadingStore
+from appliance.store.readings import TOGETHER, WHOLE, ReadingStore
 from appliance.supervisor.channels import Published
 from appliance.supervisor.health import HealthBoard
 from tests.unit.host.machinetree import ALARM, MOUNTS, TEMPERATURE, THROTTLED, plant
@@ -39,7 +40,7 @@ class Bench:
     """A machine, and who watches it."""
 
     def __init__(self, root: Path, database: Database, clock: StillClock) -> None:
-        self.root, self.clock = root, clock
+        self.root, self.clock, self.database = root, clock, database
         self.board = HealthBoard(clock)
         self.store = ReadingStore(database)
         self.published: Published[Reading | None] = Published(None)
@@ -141,17 +142,33 @@ def test_a_full_disk_takes_the_row_and_nothing_else(bench: Bench, monkeypatch: p
 
 
 def test_a_disk_that_refuses_rows_although_it_has_room_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Reading) -> None:
+    def refuse() -> Never:
         raise StoreError("attempt to write a readonly database")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.store, "add", refuse)
-        bench.run(61)
+        patch.setattr(bench.database, "write", refuse)
+        bench.run(TOGETHER * 60 + 1)
         assert bench.issues == {}  # once may be chance
         bench.run(60)
         assert bench.issues == {"disk.read_only": Severity.ERROR}
     bench.run(121)
     assert bench.issues == {}
+    assert [one.id for one in bench.store.page(100)] == [*range(TOGETHER + 4, 0, -1)]
+
+
+def test_what_waits_is_written_at_the_end(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Never:
+        raise StoreError("attempt to write a readonly database")
+
+    bench.run(121)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.database, "write", refuse)
+        bench.watch.close()
+        assert "readonly" in caplog.text
+    bench.watch.close()
+    assert len(ReadingStore(bench.database).page(10)) == 3
 
 
 def test_old_rows_are_thinned_once_an_hour(bench: Bench) -> None:

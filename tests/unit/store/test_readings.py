@@ -1,13 +1,17 @@
 """Readings of the machine: kept, thinned, bounded, whatever the clock does."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Never
 
 import pytest
 
+from appliance.domain.errors import StoreError
 from appliance.domain.machine import Disk, Interface, Memory, Reading, StoredReading
 from appliance.store import readings
 from appliance.store.database import Database
-from appliance.store.readings import ReadingStore
+from appliance.store.models import ReadingRow
+from appliance.store.readings import TOGETHER, ReadingStore
 from tests.unit.store.conftest import MovableClock
 
 START = datetime(2026, 1, 31, 20, tzinfo=UTC)
@@ -32,6 +36,58 @@ def test_what_charts_need_is_kept_and_what_is_not_known_stays_so(store: ReadingS
     assert store.page(5) == [StoredReading(2, START + timedelta(minutes=1), None, None, None, None, None), first]
     assert store.page(5, before=2) == [first]
     assert store.page(1)[0].id == store.newest_id() == 2
+
+
+def rows(database: Database) -> int:
+    with database.read() as db:
+        return int(ReadingRow.select().count(db))
+
+
+def refuse() -> Never:
+    raise StoreError("attempt to write a readonly database")
+
+
+def test_ten_are_written_together_and_seen_before(store: ReadingStore, database: Database) -> None:
+    for number in range(1, 26):
+        store.add(reading(START + timedelta(minutes=number)))
+        assert rows(database) == number // TOGETHER * TOGETHER
+        assert [one.id for one in store.page(100)] == [*range(number, 0, -1)]
+        assert [one.id for one in store.between(START, START + timedelta(days=1))] == [*range(1, number + 1)]
+        assert store.newest_id() == number
+    assert [one.id for one in store.page(4, before=23)] == [22, 21, 20, 19]
+    assert [one.id for one in store.page(3)] == [25, 24, 23]
+    assert [one.id for one in store.between(START, START + timedelta(minutes=22))] == [*range(1, 23)]
+    before = store.page(100)
+    store.write()
+    assert rows(database) == 25
+    assert store.page(100) == ReadingStore(database).page(100) == before
+
+
+def test_what_cannot_be_written_waits_and_nothing_is_lost(
+    store: ReadingStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", refuse)
+        for number in range(1, TOGETHER):
+            store.add(reading(START + timedelta(minutes=number)))
+        for number in (TOGETHER, TOGETHER + 1):
+            with pytest.raises(StoreError, match="readonly"):
+                store.add(reading(START + timedelta(minutes=number)))
+        assert [one.id for one in store.page(100)] == [*range(TOGETHER + 1, 0, -1)]
+    store.add(reading(START + timedelta(minutes=TOGETHER + 2)))
+    assert rows(database) == TOGETHER + 2
+
+
+def test_what_waits_is_bounded(store: ReadingStore, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "WAITING_MOST", TOGETHER + 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", refuse)
+        for number in range(TOGETHER + 5):
+            with suppress(StoreError):
+                store.add(reading(START + timedelta(minutes=number)))
+    store.write()
+    assert rows(database) == TOGETHER + 2
+    assert store.newest_id() == TOGETHER + 5
 
 
 def test_a_time_is_cut_out_oldest_first_even_where_the_clock_went_back(store: ReadingStore) -> None:
