@@ -162,9 +162,10 @@ class CameraService:
         self._drop_exposure(reason)
         self._ladder = self._ladder.up(at_least)
         rung = self._ladder.rung
-        log.warning("camera: %s; next: %s", reason, rung.name.lower().replace("_", " ") if rung is not None else "wait")
+        has_driver = not self._is_local or bool(self._drivers.drivers)
+        following = rung.name.lower().replace("_", " ") if rung is not None and has_driver else "wait"
+        log.warning("camera: %s; next: %s", reason, following)
         if rung is not Rung.ABORT:
-            has_driver = not self._is_local or bool(self._drivers.drivers)
             self._report.absent(reason, self._settings.value.camera, has_driver=has_driver)
             self._drop_camera()
             if self._is_local:
@@ -172,8 +173,9 @@ class CameraService:
         self._enter(_Phase.PREPARING)
 
     def _restart(self, rung: Rung | None) -> None:
+        """Start anew what the rung says; a server that runs and has no driver to run is left alone."""
         try:
-            if rung is Rung.RESTART_SERVER or not self._drivers.is_running:
+            if not self._drivers.is_running or (rung is Rung.RESTART_SERVER and self._drivers.drivers):
                 self._drivers.restart()
             elif rung is Rung.RESTART_DRIVER:
                 for name in self._drivers.drivers:

@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -185,17 +186,25 @@ def test_memory_at_rest(card: Card, panel: float) -> None:
     assert memory["SwapTotal"] > 0
 
 
+def is_kept(card: Card, file: str, value: str) -> bool:
+    return card.run("cat", f"/data/persist/{file}").out.strip() == value
+
+
 def test_the_identity_and_the_name_outlive_a_restart(card: Card, panel: float) -> None:
     before = card.must("cat", "/etc/machine-id").strip()
     authority = card.must("cat", "/data/nightjar-tls/ca.pem")
     assert re.fullmatch("[0-9a-f]{32}", before)
-    card.must("hostnamectl", "set-hostname", "hut")
-    card.must("timedatectl", "set-timezone", "Europe/Berlin")
-    wait_for(lambda: card.run("cat", "/data/persist/timezone").out.strip() == "Europe/Berlin", "the time zone to be kept")
-    wait_for(lambda: card.run("cat", "/data/persist/hostname").out.strip() == "hut", "the name to be kept")
+    for command, file, value in (
+        (("hostnamectl", "set-hostname", "hut"), "hostname", "hut"),
+        (("timedatectl", "set-timezone", "Europe/Berlin"), "timezone", "Europe/Berlin"),
+        (("hostnamectl", "set-hostname", "cabin"), "hostname", "cabin"),
+        (("timedatectl", "set-timezone", "Europe/Vienna"), "timezone", "Europe/Vienna"),
+    ):
+        card.must(*command)
+        wait_for(partial(is_kept, card, file, value), f"the {file} to be kept")
     card.restart()
     wait_for(lambda: ask(card, "/healthz") == 200, "the panel to answer again", 600)
     assert card.must("cat", "/etc/machine-id").strip() == before
     assert card.must("cat", "/data/nightjar-tls/ca.pem") == authority
-    assert card.must("cat", "/proc/sys/kernel/hostname").strip() == "hut"
-    assert card.must("readlink", "/etc/localtime").strip().endswith("zoneinfo/Europe/Berlin")
+    assert card.must("cat", "/proc/sys/kernel/hostname").strip() == "cabin"
+    assert card.must("readlink", "/etc/localtime").strip().endswith("zoneinfo/Europe/Vienna")

@@ -131,6 +131,15 @@ def test_what_the_panel_writes_is_what_the_path_unit_watches() -> None:
     assert sections(UNITS / "nightjar-ca.path")["PathChanged"] == [f"/run/{drop_in['RuntimeDirectory'][0]}/{WANTED}"]
 
 
+def test_each_path_unit_watches_one_thing() -> None:
+    """Of several of which one is missing systemd sees none replaced (257, and since 249 at the least)."""
+    found = {
+        unit.name: [line for line in unit.read_text().splitlines() if line.startswith("Path")] for unit in UNITS.glob("*.path")
+    }
+    assert len(found) == 5
+    assert all(len(lines) == 1 for lines in found.values()), found
+
+
 @pytest.mark.needs("udevadm")
 def test_udev_is_told_of_every_device_but_text_screens() -> None:
     unit = (UNITS / "systemd-udev-trigger.service.d/nightjar.conf").read_text().replace("\\\n", "")

@@ -138,6 +138,15 @@ def test_without_a_driver_it_is_said_that_one_has_to_be_chosen(camera: dict[str,
     stage.service.open()
     stage.until(lambda: "camera.absent" in stage.issues, steps=2000)
     assert [issue.title for issue in stage.board.issues] == [title]
+    began, before = stage.clock.seconds, list(stage.host.asked)
+    stage.until(lambda: stage.clock.seconds - began > 600, steps=5000)
+    assert stage.host.asked == before, "a server that has nothing to run is left alone"
+    stage.host.is_running = False
+    if camera:
+        stage.steps(100)
+        assert stage.host.asked == before, "and another computer's in any case"
+    else:
+        stage.until(lambda: "restart" in stage.host.asked, steps=2000)
 
 
 def test_a_camera_that_gets_on_is_not_restarted_while_it_does() -> None:
