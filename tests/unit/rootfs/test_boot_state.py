@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from imagebuild.bootfiles import NEW_STATE, SECOND_COPY_AT, STATE_SIZE, state_partition
 from tests.unit.rootfs import scripts
 
-script = scripts.load("nightjar-boot-state")
+script = scripts.part("bootstate")
 PARTITION = 8 << 20
 
 STATES = st.builds(
@@ -185,3 +186,11 @@ def test_a_partition_that_is_not_there_is_told(card: Card, capsys: pytest.Captur
     card.device.unlink()
     assert script.main(["get-primary"], card.device, card.command_line) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+def test_the_program_that_rauc_calls_answers_by_itself() -> None:
+    program = scripts.FOLDER / "nightjar-boot-state"
+    assert program.stat().st_mode & 0o111 == 0o111
+    ended = subprocess.run([program, "get-primary", "A"], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert not list(scripts.FOLDER.rglob("__pycache__"))

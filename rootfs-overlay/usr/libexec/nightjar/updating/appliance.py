@@ -1,4 +1,4 @@
-"""Whether the appliance works, seen from outside of its program: what systemd, its log, its panel, its database and the kernel say."""
+"""Whether the appliance works, seen from outside of its program: by what systemd, log, panel, database and kernel say."""
 
 import http.client
 import json
@@ -14,8 +14,8 @@ from updating import machine
 from updating.machine import Network
 
 UNIT = "nightjar.service"
-CALM_S = 75.0
-"""So long it has to run, and its camera service without a failure, whose pauses grow to a minute."""
+CALM_S, CALM_OTHERWISE_S = 75.0, 10.0
+"""So long a new version has to run, and its camera service without a failure, whose pauses grow to a minute."""
 MOST_RESTARTS = 3
 """Who ends by itself so often will not recover."""
 COMMAND_S, PANEL_S = 30.0, 10.0
@@ -69,13 +69,15 @@ class Appliance:
         ----------
         program : Program
         before : Network or None
-            What the network must be no worse than.
+            What the network must be no worse than, where a new version is on trial: of it more is asked.
         """
         if program.state != "active":
             return f"the appliance's program does not run (it is {program.state})"
-        if program.active_s < CALM_S:
+        if program.active_s < (CALM_OTHERWISE_S if before is None else CALM_S):
             return "the appliance's program does not keep running"
-        return self._panels_problem() or self._cameras_problem() or self._networks_problem(before)
+        if problem := self._panels_problem():
+            return problem
+        return "" if before is None else self._cameras_problem() or self._networks_problem(before)
 
     def _panels_problem(self) -> str:
         """Ask on the machine's own address, by its own authority."""
@@ -106,9 +108,9 @@ class Appliance:
         is_calm = failed_s is None or time.clock_gettime(time.CLOCK_MONOTONIC) - failed_s > CALM_S
         return "" if is_calm else "the camera service fails again and again"
 
-    def _networks_problem(self, before: Network | None) -> str:
+    def _networks_problem(self, before: Network) -> str:
         found = machine.network(self.root)
-        if before is None or not found.is_worse_than(before):
+        if not found.is_worse_than(before):
             return ""
         return "the network is worse than before: " + (
             "there is no address" if not found.address else "there is no way out of it"
