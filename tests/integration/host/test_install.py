@@ -95,7 +95,7 @@ class Device:
         (self.folder / "make.conf").write_text(
             "[system]\ncompatible=nightjar-arm64\nbootloader=noop\n[keyring]\npath=x\ncheck-purpose=codesign\n"
         )
-        command = ["rauc", f"--conf={self.folder / 'make.conf'}", *signed, "bundle", content, made]
+        command = ["rauc", f"--conf={self.folder}/make.conf", *signed, "bundle", str(content), str(made)]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         shutil.copy(made, self.room.inside / made.name)
         return f"/{BELOW}/{made.name}"
