@@ -111,6 +111,18 @@ def test_a_signer_that_no_longer_counts_is_refused_and_the_next_one_taken(image:
     assert len(list(known)) == 2
 
 
+def test_one_authority_follows_another_over_a_release_that_knows_both(
+    made: Path, image: Path, release: Keys, tmp_path: Path
+) -> None:
+    following = keys.make(tmp_path / "following", "The next", NOW)
+    newer = tmp_path / "newer.raucb"
+    bundle.make(image, following, newer, version="2.0.0", notes="")
+    both = tmp_path / "both.pem"
+    both.write_bytes(release.keyring.read_bytes() + following.keyring.read_bytes())
+    taken = [[judge(path, held, tmp_path)[0] for path in (made, newer)] for held in (release.keyring, both, following.keyring)]
+    assert taken == [[True, False], [True, True], [False, True]]
+
+
 def test_a_signer_whose_time_is_over_is_refused(image: Path, tmp_path: Path) -> None:
     old = keys.make(tmp_path / "old", "Old", NOW - timedelta(days=3 * 365))
     path = tmp_path / "old.raucb"

@@ -103,10 +103,12 @@ class Device:
         self.running = self.boot_script()
         (self.folder / "cmdline").write_text(f"root=PARTUUID=1 ro rauc.slot={self.running} quiet\n")
         (self.folder / "os-release").write_text(f'IMAGE_VERSION="{self.versions[self.running]}"\n')
-        (self.folder / "run/stays").unlink(missing_ok=True)
         found = told(self.versions[self.running])
-        if found is None:
-            return True
+        return True if found is None else self.look(found)
+
+    def look(self, found: Told) -> bool:
+        """Have the running system looked at; return whether the machine restarts by itself."""
+        (self.folder / "run/stays").unlink(missing_ok=True)
         places = health.Places(
             self.notes,
             self.folder,
@@ -211,6 +213,25 @@ def test_one_that_is_not_well_is_left_after_three_starts_and_not_offered_again(
     device.install(NEW)
     assert device.start_until_it_stays(well) == 1
     assert device.records.bad == [], "installed once more by hand, it proved itself"
+
+
+def test_one_that_used_up_its_starts_is_left_also_by_a_system_that_is_at_its_own_last(device: Device) -> None:
+    device.install(NEW)
+    bootstate.write(device.state_file, {"BOOT_ORDER": "B A", "BOOT_A_LEFT": "1", "BOOT_B_LEFT": "0"})
+    assert not device.start(well)
+    assert (device.running, device.history()[-1][:2]) == ("A", ("fell back", NEW))
+    assert device.state() == {"BOOT_ORDER": "A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0"}
+
+
+def test_an_update_that_waits_for_its_first_start_goes_on_waiting(device: Device) -> None:
+    device.install(NEW)
+    before = device.state()
+    for told in (Told("the panel does not answer"), Told()):
+        assert not device.look(told), "the admin chooses when"
+        assert device.records.trial.version == NEW
+    assert device.state() == before
+    assert device.start_until_it_stays(well) == 1
+    assert device.running == "B"
 
 
 def test_a_trial_asks_for_the_network_of_before_and_the_database_and_other_starts_do_not(device: Device) -> None:
