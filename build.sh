@@ -125,7 +125,7 @@ with_files() {  # COMMAND…; appends the file names that it reads, and does not
 }
 
 shell_files() { git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*[\/ ](ba|da)?sh( |$)/ { print FILENAME } { nextfile }'; }
-unit_files() { git ls-files 'rootfs-overlay/*.service' 'rootfs-overlay/*.socket' 'rootfs-overlay/*.timer' 'rootfs-overlay/*.path'; }
+unit_files() { git ls-files 'rootfs-overlay/usr/lib/systemd/*.service' 'rootfs-overlay/usr/lib/systemd/*.socket' 'rootfs-overlay/usr/lib/systemd/*.timer' 'rootfs-overlay/usr/lib/systemd/*.path'; }
 
 advisories() {
     local report code=0

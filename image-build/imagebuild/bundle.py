@@ -105,17 +105,24 @@ def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> 
             begin, size = places[name]
             _cut(disk, content / file, begin, size)
         _shorten(content / "root.squashfs")
-        text = MANIFEST.format(compatible=COMPATIBLE, version=version, notes=notes)
-        (content / "manifest.raucm").write_text(text, encoding="utf-8")
-        made = Path(scratch, bundle.name)
-        (Path(scratch) / "system.conf").write_text(CHECK.format(compatible=COMPATIBLE, keyring=keys.keyring), encoding="utf-8")
-        signed = (
-            f"--conf={scratch}/system.conf",
-            f"--cert={keys.signer}",
-            f"--key={keys.signer_key}",
-            f"--keyring={keys.keyring}",
-        )
-        run("rauc", *signed, "bundle", content, made, environment=os.environ)
+        pack(content, keys, bundle, version=version, notes=notes)
+
+
+def pack(content: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> None:
+    """Make a bundle of a folder that holds `boot.vfat` and `root.squashfs`; the manifest is laid beside them.
+
+    Raises
+    ------
+    BuildError
+        If it cannot be signed.
+    """
+    text = MANIFEST.format(compatible=COMPATIBLE, version=version, notes=notes)
+    (content / "manifest.raucm").write_text(text, encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
+        configuration, made = Path(scratch, "system.conf"), Path(scratch, bundle.name)
+        configuration.write_text(CHECK.format(compatible=COMPATIBLE, keyring=keys.keyring), encoding="utf-8")
+        signed = (f"--cert={keys.signer}", f"--key={keys.signer_key}", f"--keyring={keys.keyring}")
+        run("rauc", f"--conf={configuration}", *signed, "bundle", content, made, environment=os.environ)
         made.replace(bundle)
 
 
