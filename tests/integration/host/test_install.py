@@ -6,6 +6,7 @@ only one, bundles are of the plain form and the configuration lets those in. All
 
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance.security.certificate import issue_leaves, make_authority, new_p256_key, new_rsa_key
+from appliance.security.names import names_for
 from imagebuild import keys
 from imagebuild.bootfiles import NEW_STATE, state_partition
 from imagebuild.keyring import PLACE
-from tests.integration.host.busroom import BELOW, COMMANDS, OVERLAY, Room, bus_room, missing_right
-from tests.integration.host.test_rauc_policy import POLICY
+from tests.integration.host.busroom import BELOW, COMMANDS, OVERLAY, Room, bus_room, missing_right, wait_for
+from tests.integration.host.test_rauc_policy import POLICY, RAUC
 from tests.unit.rootfs import scripts
 
 pytestmark = [
@@ -42,6 +45,7 @@ echo 'root=PARTUUID=1-05 ro rauc.slot=A' >/run/cmdline
 mount --bind /run/cmdline {SYSTEM}/proc/cmdline
 """
 MIB = 1 << 20
+FAT = b"\0" * 510 + b"\x55\xaa"
 RUNNING = "1.2.0"
 MANIFEST = """[update]
 compatible={compatible}
@@ -54,6 +58,19 @@ filename=boot.vfat
 filename=root.squashfs
 """
 STATE = scripts.part("bootstate")
+PANEL_ON_443 = """
+import http.server, ssl
+class Panel(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+        self.wfile.write(b'{"status": "degraded"}')
+server = http.server.HTTPServer(("127.0.0.1", 443), Panel)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/run/leaf.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()
+"""
 
 
 class Device:
@@ -61,6 +78,7 @@ class Device:
 
     def __init__(self, room: Room, signed: keys.Keys, folder: Path) -> None:
         self.room, self.keys, self.folder = room, signed, folder
+        self.versions = {"A": RUNNING}
         room.must("sh", "-euc", BEGIN)
         self.root = Path(f"/proc/{room.holder}/root") / SYSTEM.relative_to("/")
         for name in ("etc/rauc", "usr/libexec/nightjar"):
@@ -70,8 +88,8 @@ class Device:
         release.write_text(f'ID=debian\nIMAGE_ID=nightjar\nIMAGE_VERSION="{RUNNING}"\n')
         self.devices, self.data = self.root / "dev/nightjar", self.root / "data"
         (self.devices / "bootstate").write_bytes(state_partition(NEW_STATE, 8 * MIB))
-        for name in ("boot_a", "boot_b", "root_a", "root_b"):
-            (self.devices / name).write_bytes(name.encode() + bytes(2 * MIB - len(name)))
+        for name, begin in (("boot_a", FAT), ("root_a", b"hsqs"), ("boot_b", b""), ("root_b", b"")):
+            (self.devices / name).write_bytes(begin.ljust(2 * MIB, b"\0"))
 
     def take_plain(self) -> None:
         configuration = self.root / "etc/rauc/system.conf"
@@ -80,7 +98,54 @@ class Device:
         configuration.write_text(text.replace("bundle-formats=verity\n", ""))
 
     def serve(self) -> None:
-        self.room.serve("de.pengutronix.rauc", "chroot", SYSTEM, "rauc", "service")
+        self.room.serve(RAUC, "chroot", SYSTEM, "rauc", "service")
+
+    def put(self, path: str, text: str, mode: int = 0o644) -> None:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    def be_an_appliance(self) -> None:
+        """Have a panel on port 443, with a certificate of a device's own authority, and a whole database."""
+        authority = make_authority("ABCDEFGH")
+        now = datetime.now(UTC)
+        leaves = issue_leaves(authority, names_for("nightjar", ()), now, rsa_key=new_rsa_key(), p256_key=new_p256_key())
+        self.put("/data/nightjar-tls/ca.pem", authority.root.certificate.decode())
+        self.put("/run/leaf.pem", leaves.p256.reveal().decode())
+        database = sqlite3.connect(self.folder / "nightjar.db")
+        database.execute("create table frame (id)")
+        database.close()
+        shutil.copy(self.folder / "nightjar.db", self.data / "nightjar")
+        self.room.must("ip", "link", "set", "lo", "up")
+        self.room.start("chroot", SYSTEM, "/usr/bin/python3", "-c", PANEL_ON_443)
+        answers = ("chroot", SYSTEM, "/usr/bin/python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 443))")
+        wait_for(lambda: self.room.run(*answers).returncode == 0, "the panel")
+
+    def boot(self, *, restarts: int = 0) -> tuple[str, str, bool]:
+        """Start as the boot script does, with a program that ended so often by itself.
+
+        Return the system, the version that was installed there, and whether the machine restarts.
+        """
+        state = self.state()
+        name = next(name for name in state["BOOT_ORDER"].split() if state[f"BOOT_{name}_LEFT"] != "0")
+        left = str(int(state[f"BOOT_{name}_LEFT"]) - 1)
+        (self.devices / "bootstate").write_bytes(state_partition({**state, f"BOOT_{name}_LEFT": left}, 8 * MIB))
+        (self.room.inside.parent / "cmdline").write_text(f"root=PARTUUID=1-05 ro rauc.slot={name}\n")
+        (number,) = self.room.client.bus("GetConnectionUnixProcessID", "s", RAUC)
+        self.room.must("kill", str(number))
+        wait_for(lambda: not self.room.has(RAUC), "RAUC to end")
+        self.serve()
+        said = f"ActiveState=active\\nNRestarts={restarts}\\nActiveEnterTimestampMonotonic=1\\n"
+        self.put("/usr/bin/systemctl", f"#!/bin/sh\nprintf '{said}'\n", 0o755)
+        self.put("/usr/bin/journalctl", "#!/bin/sh\n", 0o755)
+        stays = self.root / "run/nightjar-slot-health/stays"
+        stays.parent.mkdir(exist_ok=True)
+        stays.unlink(missing_ok=True)
+        (self.root / "usr/lib/os-release").write_text(f'IMAGE_VERSION="{self.versions[name]}"\n')
+        self.room.run("chroot", SYSTEM, "/usr/libexec/nightjar/nightjar-slot-health")
+        return name, self.versions[name], not stays.exists() and (self.data / "nightjar-update/trial.json").exists()
 
     def bundle(
         self, *, version: str, compatible: str = "nightjar-arm64", root: bytes = b"hsqs", signer: keys.Keys | None = None
@@ -88,7 +153,7 @@ class Device:
         """Make a bundle; return how the device finds it."""
         content, made, by = self.folder / f"{version}-content", self.folder / f"{version}.raucb", signer or self.keys
         content.mkdir()
-        (content / "boot.vfat").write_bytes(b"the new boot".ljust(MIB, b"\1"))
+        (content / "boot.vfat").write_bytes(FAT.ljust(MIB, b"\1"))
         (content / "root.squashfs").write_bytes(root.ljust(MIB, b"\2"))
         (content / "manifest.raucm").write_text(MANIFEST.format(version=version, compatible=compatible))
         signed = [f"--cert={by.signer}", f"--key={by.signer_key}", f"--keyring={by.keyring}"]
@@ -134,7 +199,7 @@ def test_an_update_is_installed_into_the_other_system_and_starts_next_on_trial(d
     assert code == 0, said
     after = device.written()
     assert (after["boot_a"], after["root_a"]) == (before["boot_a"], before["root_a"]), "the running system is not touched"
-    assert after["boot_b"].startswith(b"the new boot\1")
+    assert after["boot_b"].startswith(FAT + b"\1")
     assert after["root_b"].startswith(b"hsqs\2")
     assert device.state() == {"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3"}
     notes = device.data / "nightjar-update"
@@ -148,6 +213,35 @@ def test_an_update_is_installed_into_the_other_system_and_starts_next_on_trial(d
     slots = {name: slot for one in json.loads(told)["slots"] for name, slot in one.items()}
     assert slots["root.1"]["slot_status"]["bundle"]["version"] == "1.3.0", "RAUC remembers it on the data partition"
     assert (notes / "rauc").is_dir()
+
+
+def test_an_update_proves_itself_under_the_real_rauc_and_the_next_one_falls_back(device: Device) -> None:
+    device.take_plain()
+    device.serve()
+    device.be_an_appliance()
+    assert device.boot() == ("A", RUNNING, False)
+    assert device.state()["BOOT_A_LEFT"] == "3"
+    code, said = device.install(device.bundle(version="1.3.0"))
+    assert code == 0, said
+    device.versions["B"] = "1.3.0"
+    assert device.boot() == ("B", "1.3.0", False)
+    assert device.history()[-1]["outcome"] == "good", device.room.said()
+    assert device.state() == {"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3"}
+    code, said = device.install(device.bundle(version="1.4.0"))
+    assert code == 0, said
+    device.versions["A"] = "1.4.0"
+    before = device.written()
+    assert [device.boot(restarts=5) for _ in range(3)] == [("A", "1.4.0", True)] * 3
+    code, said = device.install(device.bundle(version="1.5.0"))
+    assert code == 1, said
+    assert "has not proved itself yet" in device.history()[-1]["reason"]
+    assert device.boot(restarts=0) == ("B", "1.3.0", False)
+    told = device.history()[-1]
+    assert (told["outcome"], told["version"], told["from_version"]) == ("fell back", "1.4.0", "1.3.0")
+    assert told["reason"] == "the appliance's program ended 5 times by itself"
+    assert json.loads((device.data / "nightjar-update/bad.json").read_text()) == ["1.4.0"]
+    assert device.state() == {"BOOT_ORDER": "B", "BOOT_A_LEFT": "0", "BOOT_B_LEFT": "3"}
+    assert device.written() == before, "the system to fall back to was there all the time"
 
 
 def test_what_must_not_be_installed_is_refused_before_a_byte_is_written_whatever_rauc_was_told(device: Device) -> None:

@@ -189,7 +189,7 @@ def test_an_update_that_is_well_becomes_good(device: Device) -> None:
     [
         (new_is_ill, "the panel does not answer"),
         (new_is_dead, "three starts ended before it could be looked at"),
-        (lambda version: Told(restarts=4, problem_now="x") if version == NEW else Told(), "ended 4 times by itself"),
+        (lambda version: Told(restarts=4) if version == NEW else Told(), "ended 4 times by itself"),
         (
             lambda version: Told(database="the database is damaged: page 7") if version == NEW else Told(),
             "the database is damaged: page 7",
@@ -242,6 +242,12 @@ def test_a_trial_asks_for_the_network_of_before_and_the_database_and_other_start
     told.asked.clear()
     device.start(lambda _: told)
     assert told.asked == [REACHED, "database"]
+
+
+def test_a_program_that_came_back_by_itself_without_a_trial_is_well(device: Device) -> None:
+    device.start(lambda _: None)
+    assert not device.start(lambda _: Told(restarts=4))
+    assert device.state()["BOOT_A_LEFT"] == "3"
 
 
 def test_what_is_not_well_without_a_trial_stays_however_often_it_is_started(device: Device) -> None:

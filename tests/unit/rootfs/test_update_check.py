@@ -45,9 +45,10 @@ class Machine:
             (folder / name).write_bytes(bytes(2 * MIB))
         (folder / "os-release").write_text('IMAGE_VERSION="1.2.0"\n')
         (folder / "data/nightjar/nightjar.db").write_bytes(bytes(1000))
-        self.places = script.Places(folder / "data", folder / "notes", folder / "root", folder / "os-release")
+        self.places = script.Places(folder / "data", folder / "notes", folder / "root", folder / "os-release", folder / "cmdline")
+        (folder / "cmdline").write_text("root=PARTUUID=1 ro rauc.slot=A quiet\n")
         self.environment = {
-            "RAUC_BUNDLE_MOUNT_POINT": str(self.bundle), "RAUC_CURRENT_BOOTNAME": "A", "RAUC_TARGET_SLOTS": "2 4",
+            "RAUC_BUNDLE_MOUNT_POINT": str(self.bundle), "RAUC_TARGET_SLOTS": "2 4",
             "RAUC_SLOT_CLASS_2": "root", "RAUC_SLOT_DEVICE_2": str(folder / "root_b"), "RAUC_SLOT_BOOTNAME_2": "B",
             "RAUC_SLOT_CLASS_4": "boot", "RAUC_SLOT_DEVICE_4": str(folder / "boot_b"), "RAUC_SLOT_BOOTNAME_4": "",
         }  # fmt: skip
@@ -159,8 +160,10 @@ def test_a_part_or_a_place_that_is_not_there_is_refused(device: Machine, capsys:
 
 
 def test_the_running_system_is_not_written_over(device: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    device.environment["RAUC_CURRENT_BOOTNAME"] = "B"
+    (device.folder / "cmdline").write_text("ro rauc.slot=B\n")
     assert refused(device, capsys) == "system B runs, and is not written over"
+    (device.folder / "cmdline").write_text("root=/dev/sda1\n")
+    assert "cannot be told which system must not be written over" in refused(device, capsys)
 
 
 def test_as_long_as_this_version_is_on_trial_the_one_before_is_kept(device: Machine, capsys: pytest.CaptureFixture[str]) -> None:
