@@ -1,5 +1,6 @@
 """Which system runs after many starts: the boot script's rules, `nightjar-slot-health`, `nightjar-other-slot`, a made-up card."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -139,6 +140,10 @@ class Device:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    _make_impatient(monkeypatch)
+
+
+def _make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ON_TRIAL_S", "OTHERWISE_S"):
         monkeypatch.setattr(health, name, 0.0)
 
@@ -384,8 +389,7 @@ def test_after_anything_a_healthy_system_is_reached_within_three_starts_and_stay
 ) -> None:
     device = Device(tmp_path_factory.mktemp("device"))
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ON_TRIAL_S", "OTHERWISE_S"):
-            patch.setattr(health, name, 0.0)
+        _make_impatient(patch)
         device.start(well)
         for step in steps:
             if step == "install" and not (device.records.trial and device.records.trial.slot == device.running):
@@ -401,6 +405,59 @@ def test_after_anything_a_healthy_system_is_reached_within_three_starts_and_stay
         assert [device.start(well) for _ in range(2)] == [False, False]
         assert device.state()[f"BOOT_{device.running}_LEFT"] == "3"
         assert device.records.trial is None or device.records.trial.slot != device.running
+
+
+class PowerCutError(BaseException):
+    """The power is gone; nobody catches it."""
+
+
+@pytest.mark.parametrize("act", ["good", "bad", "switch"])
+@pytest.mark.parametrize("write", range(24))
+def test_the_power_fails_between_any_two_writes_and_all_ends_well_and_is_told_truly(
+    device: Device, monkeypatch: pytest.MonkeyPatch, act: str, write: int
+) -> None:
+    count = 0
+
+    def cut(real: Callable[..., object]) -> Callable[..., object]:
+        def act(*arguments: object) -> object:
+            nonlocal count
+            is_last, count = count == write, count + 1
+            if is_last:
+                raise PowerCutError
+            return real(*arguments)
+
+        return act
+
+    told = new_is_ill if act == "bad" else well
+    if act == "switch":
+        device.install(NEW)
+        device.start(well)
+    monkeypatch.setattr(bootstate, "write", cut(bootstate.write))
+    for name in ("_write", "end"):
+        monkeypatch.setattr(records.Records, name, cut(getattr(records.Records, name)))
+    is_whole = False
+    with contextlib.suppress(PowerCutError):
+        device.switch() if act == "switch" else device.install(NEW)
+        is_whole = True
+    for _ in range(6):
+        with contextlib.suppress(PowerCutError):
+            device.start(told)
+    monkeypatch.undo()
+    _make_impatient(monkeypatch)
+    assert not device.start(told)
+    outcomes = [outcome for outcome, _, _ in device.history()]
+    assert device.records.trial is None
+    assert device.state()[f"BOOT_{device.running}_LEFT"] == "3"
+    assert outcomes.count("good") <= 1 + (act == "switch")
+    assert outcomes.count("fell back") <= 1
+    assert not ("fell back" in outcomes and "refused" in outcomes)
+    if act == "bad":
+        assert (device.running, device.versions["A"]) == ("A", OLD)
+        assert device.records.bad == [NEW] * is_whole or not is_whole
+        assert ("fell back" in outcomes) == (device.records.bad == [NEW])
+    else:
+        assert device.records.bad == []
+        assert device.running == ("A" if act == "switch" else "B") or not is_whole
 
 
 @pytest.mark.parametrize("script", [health, other_slot])

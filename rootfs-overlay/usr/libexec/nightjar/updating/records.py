@@ -106,6 +106,24 @@ class Records:
         lines = [*self._text("history.jsonl").splitlines(), json.dumps(line, ensure_ascii=False)]
         self._write("history.jsonl", "\n".join(lines[-MOST_LINES:]))
 
+    def tell_once(self, outcome: str, version: str, from_version: str, reason: str = "") -> None:
+        """Add a line, unless it is the last one already: what a power cut interrupted is done again."""
+        if self.last != (outcome, plain(version)):
+            self.tell(outcome, version, from_version, reason)
+
+    @property
+    def last(self) -> tuple[str, str]:
+        """Outcome and version of the history's last line."""
+        lines = self._text("history.jsonl").splitlines()
+        try:
+            told = json.loads(lines[-1]) if lines else None
+        except ValueError:
+            told = None
+        match told:
+            case {"outcome": str(outcome), "version": str(version)}:
+                return outcome, version
+        return "", ""
+
     @property
     def bad(self) -> list[str]:
         """Versions that fell back here, and are not offered again."""
