@@ -199,6 +199,15 @@ def test_while_the_power_is_too_weak_it_is_refused(device: Machine, capsys: pyte
     assert device.ask() == 0
 
 
+@pytest.mark.parametrize(("name", "part"), [("boot.vfat", "boot"), ("root.squashfs", "root")])
+def test_a_part_that_cannot_be_read_to_its_end_is_refused(
+    device: Machine, capsys: pytest.CaptureFixture[str], name: str, part: str
+) -> None:
+    (device.bundle / name).unlink()
+    (device.bundle / name).symlink_to("/proc/self/mem")  # as a damaged block does, it gives an error when it is read
+    assert refused(device, capsys) == f"the update is damaged: its {part} part cannot be read to the end: fetch it again"
+
+
 @pytest.mark.parametrize(
     "manifest", ["", "x", "[update]\nversion=1.3.0\n", "[update]\n[update]\n", "\0", "[update]\n" + "#" * 70000]
 )
