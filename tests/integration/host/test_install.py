@@ -5,6 +5,8 @@ only one, bundles are of the plain form and the configuration lets those in. All
 """
 
 import json
+import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,7 +21,7 @@ from appliance.security.names import names_for
 from imagebuild import keys
 from imagebuild.bootfiles import NEW_STATE, state_partition
 from imagebuild.keyring import PLACE
-from tests.integration.host.busroom import BELOW, COMMANDS, OVERLAY, Room, bus_room, missing_right, wait_for
+from tests.integration.host.busroom import COMMANDS, OVERLAY, PANEL, Room, bus_room, missing_right, wait_for
 from tests.integration.host.test_rauc_policy import POLICY, RAUC
 from tests.unit.rootfs import scripts
 
@@ -73,6 +75,14 @@ server.serve_forever()
 """
 
 
+def rights_of(unit: str) -> tuple[str, ...]:
+    """Return the command that leaves root the capabilities of a unit, and no way to get others."""
+    lines = (OVERLAY / "usr/lib/systemd/system" / unit).read_text().splitlines()
+    bound = next(line for line in lines if line.startswith("CapabilityBoundingSet="))
+    kept = ",".join(["-all", *(f"+{name.lower()}" for name in re.findall("CAP_([A-Z_]+)", bound))])
+    return ("setpriv", f"--bounding-set={kept}", "--inh-caps=-all", "--no-new-privs")
+
+
 class Device:
     """A system with RAUC in it, as far as an update is concerned."""
 
@@ -87,6 +97,11 @@ class Device:
         release = self.root / "usr/lib/os-release"
         release.write_text(f'ID=debian\nIMAGE_ID=nightjar\nIMAGE_VERSION="{RUNNING}"\n')
         self.devices, self.data = self.root / "dev/nightjar", self.root / "data"
+        self.uploads = self.data / "nightjar/updates"
+        self.uploads.mkdir()
+        for folder in (self.uploads, self.uploads.parent):  # the panel's, closed to everybody else
+            folder.chmod(0o700)
+            os.chown(folder, PANEL.uid, PANEL.gid)
         (self.devices / "bootstate").write_bytes(state_partition(NEW_STATE, 8 * MIB))
         for name, begin in (("boot_a", FAT), ("root_a", b"hsqs"), ("boot_b", b""), ("root_b", b"")):
             (self.devices / name).write_bytes(begin.ljust(2 * MIB, b"\0"))
@@ -98,7 +113,8 @@ class Device:
         configuration.write_text(text.replace("bundle-formats=verity\n", ""))
 
     def serve(self) -> None:
-        self.room.serve(RAUC, "chroot", SYSTEM, "rauc", "service")
+        """Start RAUC with the capabilities of its unit, and no way to get others."""
+        self.room.serve(RAUC, "chroot", SYSTEM, *rights_of("rauc.service"), "rauc", "service")
 
     def put(self, path: str, text: str, mode: int = 0o644) -> None:
         file = self.root / path.lstrip("/")
@@ -118,6 +134,8 @@ class Device:
         database.execute("create table frame (id)")
         database.close()
         shutil.copy(self.folder / "nightjar.db", self.data / "nightjar")
+        (self.data / "nightjar/nightjar.db").chmod(0o600)
+        os.chown(self.data / "nightjar/nightjar.db", PANEL.uid, PANEL.gid)
         self.room.must("ip", "link", "set", "lo", "up")
         self.room.start("chroot", SYSTEM, "/usr/bin/python3", "-c", PANEL_ON_443)
         answers = ("chroot", SYSTEM, "/usr/bin/python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 443))")
@@ -144,7 +162,7 @@ class Device:
         stays.parent.mkdir(exist_ok=True)
         stays.unlink(missing_ok=True)
         (self.root / "usr/lib/os-release").write_text(f'IMAGE_VERSION="{self.versions[name]}"\n')
-        self.room.run("chroot", SYSTEM, "/usr/libexec/nightjar/nightjar-slot-health")
+        self.room.run("chroot", SYSTEM, *rights_of("nightjar-slot-health.service"), "/usr/libexec/nightjar/nightjar-slot-health")
         return name, self.versions[name], not stays.exists() and (self.data / "nightjar-update/trial.json").exists()
 
     def bundle(
@@ -162,8 +180,8 @@ class Device:
         )
         command = ["rauc", f"--conf={self.folder}/make.conf", *signed, "bundle", str(content), str(made)]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
-        shutil.copy(made, self.room.inside / made.name)
-        return f"/{BELOW}/{made.name}"
+        shutil.copy(made, self.uploads / made.name)
+        return f"/data/nightjar/updates/{made.name}"
 
     def install(self, bundle: str, *options: str) -> tuple[int, str]:
         ended = self.room.run("chroot", SYSTEM, "rauc", "install", *options, bundle)
@@ -244,6 +262,21 @@ def test_an_update_proves_itself_under_the_real_rauc_and_the_next_one_falls_back
     assert device.written() == before, "the system to fall back to was there all the time"
 
 
+def test_the_other_system_is_made_the_next_one_by_root_without_a_capability(device: Device) -> None:
+    device.take_plain()
+    device.serve()
+    command = ("chroot", str(SYSTEM), *rights_of("nightjar-other-slot.service"), "/usr/libexec/nightjar/nightjar-other-slot")
+    refused = device.room.run(*command)
+    assert (refused.returncode, "system B takes no part" in refused.stderr) == (1, True)
+    assert device.install(device.bundle(version="1.3.0"))[0] == 0
+    (device.root / "data/nightjar-update/trial.json").unlink()
+    (device.devices / "bootstate").write_bytes(state_partition({**device.state(), "BOOT_ORDER": "A B"}, 8 * MIB))
+    assert device.room.must(*command) == "nightjar-other-slot: system B starts next\n"
+    assert device.state()["BOOT_ORDER"] == "B A"
+    trial = json.loads((device.data / "nightjar-update/trial.json").read_text())
+    assert (trial["version"], trial["from_version"]) == ("1.3.0", RUNNING)
+
+
 def test_what_must_not_be_installed_is_refused_before_a_byte_is_written_whatever_rauc_was_told(device: Device) -> None:
     device.take_plain()
     device.serve()
@@ -269,15 +302,15 @@ def test_what_must_not_be_installed_is_refused_before_a_byte_is_written_whatever
 def test_what_is_signed_by_nobody_that_counts_or_of_another_form_is_refused_by_rauc(device: Device, tmp_path: Path) -> None:
     other = keys.make(tmp_path / "other", "Nightjar development", datetime.now(UTC))
     stranger, plain = device.bundle(version="1.3.1", signer=other), device.bundle(version="1.3.2")
-    damaged = device.room.inside / "damaged.raucb"
-    data = bytearray((device.room.inside / "1.3.2.raucb").read_bytes())
+    damaged = device.uploads / "damaged.raucb"
+    data = bytearray((device.uploads / "1.3.2.raucb").read_bytes())
     data[len(data) // 2] ^= 1
     damaged.write_bytes(data)
     before = device.written()
     device.serve()
     code, said = device.install(plain)
     assert (code, "not allowed" in said) == (1, True), said
-    for bundle in (stranger, f"/{BELOW}/damaged.raucb"):
+    for bundle in (stranger, "/data/nightjar/updates/damaged.raucb"):
         code, said = device.install(bundle)
         assert code == 1, said
         assert "signature" in said
