@@ -11,6 +11,8 @@ test_packages=("${run_packages[@]}" "${check_packages[@]}" chromium chromium-dri
     openssh-server openssh-client mosquitto mosquitto-clients mmdebstrap debian-archive-keyring qemu-system-x86 squashfs-tools dosfstools exfatprogs e2fsprogs mtools bmap-tools cpio gpg gpg-agent)
 image_packages=(python3 python3-venv git openssl mmdebstrap debian-archive-keyring ca-certificates util-linux xz-utils)
 emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is not arm64 itself
+bundle_packages=(python3 python3-venv git rauc squashfs-tools)
+keys_packages=(python3 python3-venv)
 image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils grub-common)  # the last reads exFAT
 few_image_tests=(tests/image/test_contents.py tests/image/test_boot.py::test_the_panel_answers_and_waits_to_be_claimed)
 
@@ -23,13 +25,16 @@ usage: ./build.sh VERB
   test [PATH…]        run the tests, all or those under PATH (from the repository's root), two at once
   check               look at the source: format, lint, types, layers, dead code, shell, units, advisories
   bench               measure CPU and memory of the pipeline on a 12-megapixel frame
-  image [--refresh-lock] [--flavour debian|raspios] [--address URL] [--sign KEY]
+  image [--refresh-lock] [--flavour debian|raspios] [--address URL] [--sign KEY] [--keyring FILE]
                       build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today;
-                      the flavour raspios, for cameras on a Pi's ribbon cable, is not tested
+                      the flavour raspios, for cameras on a Pi's ribbon cable, is not tested; FILE says whose updates it takes
   image-test [--once] [ARG…]
                       boot the newest image in dist/ in an emulated machine and ask it questions; --once asks only a few of an image
                       that has passed all of them; ARGs are pytest's
-  bundle, keys        not built yet
+  bundle [--keys DIR] [--notes TEXT]
+                      make the update bundle of the image in dist/, signed; installed appliances take it
+  keys [DIR] [--name NAME] [--replace-signer]
+                      make the keys that update bundles are signed with, outside the repository
 END
 }
 
@@ -120,7 +125,7 @@ with_files() {  # COMMAND…; appends the file names that it reads, and does not
 }
 
 shell_files() { git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*[\/ ](ba|da)?sh( |$)/ { print FILENAME } { nextfile }'; }
-unit_files() { git ls-files 'rootfs-overlay/*.service' 'rootfs-overlay/*.socket' 'rootfs-overlay/*.timer' 'rootfs-overlay/*.path'; }
+unit_files() { git ls-files 'rootfs-overlay/usr/lib/systemd/*.service' 'rootfs-overlay/usr/lib/systemd/*.socket' 'rootfs-overlay/usr/lib/systemd/*.timer' 'rootfs-overlay/usr/lib/systemd/*.path'; }
 
 advisories() {
     local report code=0
@@ -164,6 +169,17 @@ build_image() {
     PYTHONPATH=$here/image-build exec "$venv/bin/python" -m imagebuild "$@"
 }
 
+make_bundle() {
+    set_up "${bundle_packages[@]}"
+    cd "$here"
+    PYTHONPATH=$here/image-build exec "$venv/bin/python" -P -m imagebuild.bundle "$@"
+}
+
+make_keys() {
+    set_up "${keys_packages[@]}"
+    PYTHONPATH=$here/image-build exec "$venv/bin/python" -P -m imagebuild.keys "$@"
+}
+
 can_emulate() {
     [[ -e /proc/sys/fs/binfmt_misc/register ]] || ((EUID)) || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || true
     [[ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]] || ((EUID)) || update-binfmts --enable qemu-aarch64 || true
@@ -195,7 +211,7 @@ case ${1:-} in
     test) run_tests "${@:2}" ;;
     image) build_image "${@:2}" ;;
     image-test) test_image "${@:2}" ;;
-    bundle | keys) fail "not built yet: $1 comes with updates" ;;
+    bundle | keys) "make_$1" "${@:2}" ;;
     -h | --help | help) usage ;;
     *) usage >&2; exit 2 ;;
 esac

@@ -7,9 +7,10 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from imagebuild import archive, extra, lock, packages, sbom
+from imagebuild import archive, extra, keyring, lock, packages, sbom
 from imagebuild.bootfiles import MIB, NEW_STATE, fat, script_image, set_dates, state_partition
 from imagebuild.cache import Cache, key_of
 from imagebuild.disk import BASIC_DATA, LINUX, Partition, block_map
@@ -49,7 +50,7 @@ class Stages:
     wheels: Path
 
 
-def build(source: Source, flavour: Flavour, cache: Cache, address: str, key: Path | None) -> Path:
+def build(source: Source, flavour: Flavour, cache: Cache, address: str, key: Path | None, taken: bytes) -> Path:
     """Build the image; return where it lies.
 
     Parameters
@@ -61,6 +62,8 @@ def build(source: Source, flavour: Flavour, cache: Cache, address: str, key: Pat
         Where the download will be published.
     key : Path or None
         What it is signed with.
+    taken : bytes
+        The keyring: whose updates it takes.
 
     Raises
     ------
@@ -77,7 +80,9 @@ def build(source: Source, flavour: Flavour, cache: Cache, address: str, key: Pat
         with cache.scratch() as scratch:
             root, image = scratch / "root", scratch / f"{stem}.img"
             with steps.step("program"):
-                fill_root(root, source, flavour.overlays, stages.system, stages.wheels, stages.kernel, stages.tools / "root")
+                fill_root(
+                    root, source, flavour.overlays, stages.system, stages.wheels, stages.kernel, stages.tools / "root", taken
+                )
                 pack_root(root, scratch / "root.squashfs", source.epoch, stages.tools / "root")
                 _must_fit(scratch / "root.squashfs", ROOT_LIMIT)
             with steps.step("disk"):
@@ -85,7 +90,8 @@ def build(source: Source, flavour: Flavour, cache: Cache, address: str, key: Pat
             with steps.step("download"):
                 _make_download(folder, image, source, (*locked, *extras), stages, address)
 
-    made = cache.get("image", key_of(source.inputs, flavour.name, repr(extras.keys()), address, stages.system.name), make)
+    inputs = key_of(source.inputs, flavour.name, repr(extras.keys()), address, stages.system.name, taken)
+    made = cache.get("image", inputs, make)
     cache.keep_newest("image", KEPT_IMAGES)
     dist = source.folder / "dist"
     dist.mkdir(exist_ok=True)
@@ -269,6 +275,12 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--address", default="", help="where the download will be published, for the list of Raspberry Pi Imager")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign the download's sum with this Ed25519 key, a PEM file")
+    parser.add_argument(
+        "--keyring",
+        type=Path,
+        metavar="FILE",
+        help="whose updates it takes (default: the keyring of ./build.sh keys, made if missing)",
+    )
     options = parser.parse_args(arguments)
     os.umask(0o022)  # folders of the image are made here: whoever builds may keep their own files to themselves
     try:
@@ -280,7 +292,8 @@ def main(arguments: list[str]) -> int:
                     changed = refresh(flavour, HERE / flavour.lock, scratch)
                 print("\n".join(changed) or f"{flavour.lock} is as it was")
                 return 0
-            packed = build(Source(HERE.parent), flavour, cache, options.address, options.sign)
+            taken = keyring.chosen(options.keyring, datetime.now(UTC))
+            packed = build(Source(HERE.parent), flavour, cache, options.address, options.sign, taken)
     except BuildError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagebuild import keyring
 from imagebuild.bootfiles import set_dates
 from imagebuild.room import run_in
 from imagebuild.run import BuildError, run
@@ -81,7 +82,9 @@ class Source:
                 yield Path(name)
 
 
-def fill_root(root: Path, source: Source, overlays: Sequence[str], system: Path, wheels: Path, kernel: Path, tools: Path) -> None:
+def fill_root(
+    root: Path, source: Source, overlays: Sequence[str], system: Path, wheels: Path, kernel: Path, tools: Path, taken: bytes
+) -> None:
     """Lay everything into a root that does not exist yet.
 
     Parameters
@@ -93,6 +96,8 @@ def fill_root(root: Path, source: Source, overlays: Sequence[str], system: Path,
     system, wheels, kernel : Path
         Results of the stages before.
     tools : Path
+    taken : bytes
+        The keyring: whose updates it takes.
     """
     run("cp", "--archive", "--reflink=auto", system / "root", root)
     for pattern in LEFTOVERS:
@@ -108,6 +113,10 @@ def fill_root(root: Path, source: Source, overlays: Sequence[str], system: Path,
         for name in source.files(overlay):
             if name != Path("README.md"):
                 _copy(source.folder / overlay / name, root / name)
+    place = root / keyring.PLACE
+    _made(place.parent)
+    place.write_bytes(taken)
+    place.chmod(0o644)
     _finish(root, source, tools)
 
 

@@ -1,5 +1,6 @@
 """What lies in rootfs-overlay for systemd: read without a complaint, sandboxed as measured, and makes exactly these users."""
 
+import configparser
 import os
 import re
 import shlex
@@ -18,7 +19,8 @@ from appliance.settings.schema import Camera as CameraSettings
 from appliance.supervisor.supervisor import STOP_DEADLINE_S, STUCK_AFTER_S
 from appliance.surroundings import PLAIN_PORT, PORT, SOCKETS
 from appliance.web.issuerapart import WANTED
-from tests.unit.rootfs import trust
+from imagebuild import bundle, keyring
+from tests.unit.rootfs import scripts, trust
 
 ROOT = Path(__file__).parents[3]
 OVERLAY = ROOT / "rootfs-overlay/usr/lib"
@@ -27,6 +29,7 @@ UNITS = OVERLAY / "systemd/system"
 MOST_EXPOSED = {
     "nightjar.service": 1.5, "nightjar-indi.service": 2.0, "nightjar-ca.service": 0.9, "nightjar-trust.service": 1.0,
     "nightjar-firstboot.service": 2.4, "nightjar-factory-reset.service": 1.7, "nightjar-data.service": 1.2,
+    "nightjar-slot-health.service": 2.2, "nightjar-other-slot.service": 1.6, "rauc.service": 2.4,
 }  # fmt: skip
 """What `systemd-analyze security` may score; Debian 12's gives about 0.3 less, other versions ask about more."""
 
@@ -37,6 +40,7 @@ OURS = {
     "nightjar-firstboot.service", "nightjar-firstboot.path", "boot-firmware.mount.d", "nightjar-data.service",
     "nightjar-factory-reset.service", "nightjar-factory-reset.path",
     "nightjar-persist.service", "nightjar-persist.path",
+    "nightjar-slot-health.service", "nightjar-other-slot.service", "rauc.service",
     "NetworkManager.service.d", "systemd-timesyncd.service.d", "systemd-udev-trigger.service.d",
     "emergency.service.d", "rescue.service.d",
 }  # fmt: skip
@@ -110,7 +114,8 @@ def test_no_unit_of_ours_takes_an_argument_from_anybody() -> None:
 
 
 def test_only_the_listed_oneshots_are_root() -> None:
-    root = {unit.name for unit in UNITS.glob("*.service") if "User" not in sections(unit)}
+    """Beside RAUC, which is no daemon of ours and writes the systems."""
+    root = {unit.name for unit in UNITS.glob("*.service") if "User" not in sections(unit)} - {"rauc.service"}
     listed = ("firstboot", "persist", "data", "trust", "slot-health", "other-slot", "factory-reset")
     assert root <= {f"nightjar-{name}.service" for name in listed}
     assert all(sections(UNITS / name)["Type"] == ["oneshot"] for name in root)
@@ -217,6 +222,47 @@ def test_a_shutdown_waits_for_the_longest_exposure_that_can_be_set() -> None:
     assert int(wait.removesuffix("min")) * 60 >= longest + 30
 
 
+def test_an_update_on_trial_that_is_not_well_restarts_the_machine_even_where_nothing_of_it_works(tmp_path: Path) -> None:
+    """The last command of the unit decides, and needs neither Python nor what the first one says."""
+    unit = sections(UNITS / "nightjar-slot-health.service")
+    script, notes = scripts.load("nightjar-slot-health"), scripts.part("records")
+    first, last = unit["ExecStart"]
+    assert first.startswith("-"), "whatever becomes of it"
+    assert (unit["FailureAction"], unit["RuntimeDirectory"]) == (["reboot"], [script.Places().stays.parent.name])
+    command = last.split()
+    assert command[2:] == [str(script.Places().stays), "-o", "!", "-e", f"{notes.FOLDER}/trial.json"]
+    stays, trial = tmp_path / "stays", tmp_path / "trial.json"
+    found = {}
+    for is_staying, is_on_trial in ((False, False), (True, False), (True, True), (False, True)):
+        for path, is_there in ((stays, is_staying), (trial, is_on_trial)):
+            path.touch() if is_there else path.unlink(missing_ok=True)
+        ended = subprocess.run([*command[:2], str(stays), "-o", "!", "-e", str(trial)], check=False)
+        found[is_staying, is_on_trial] = ended.returncode
+    assert found == {(False, False): 0, (True, False): 0, (True, True): 0, (False, True): 1}
+    assert float(re.sub("min", "", unit["TimeoutStartSec"][0])) * 60 > script.BEGINNING_S + script.OTHERWISE_S + 600
+
+
+def test_rauc_and_its_units_mean_the_same_places() -> None:
+    """Its configuration, the handlers, the image's keyring, the panel's right to have the other system started."""
+    parser = configparser.RawConfigParser()
+    parser.read_string((ROOT / "rootfs-overlay/etc/rauc/system.conf").read_text())
+    check, notes = scripts.load("nightjar-update-check"), scripts.part("records")
+    assert parser["system"]["compatible"] == check.COMPATIBLE == bundle.COMPATIBLE
+    assert parser["keyring"] == {"path": f"/{keyring.PLACE}", "check-crl": "true", "check-purpose": "codesign"}
+    for handler in parser["handlers"].values():
+        assert (ROOT / f"rootfs-overlay{handler}").stat().st_mode & 0o111 == 0o111
+    assert Path(parser["system"]["data-directory"]).parent == notes.FOLDER
+    unit = sections(UNITS / "rauc.service")
+    assert unit["ReadWritePaths"] == [str(notes.FOLDER)] == sections(UNITS / "nightjar-slot-health.service")["ReadWritePaths"]
+    assert parser["system"]["mountprefix"] == f"/run/{unit['RuntimeDirectory'][0]}"
+    slots = {parser[name]["device"] for name in parser.sections() if name.startswith("slot.")}
+    written = {line.split()[0] for line in unit["DeviceAllow"] if line.startswith("/dev/nightjar/")}
+    assert written == slots | {str(scripts.part("bootstate").DEVICE)}
+    assert (unit["NoNewPrivileges"], unit["PrivateMounts"]) == (["yes"], ["yes"])
+    activated = (ROOT / "rootfs-overlay/usr/share/dbus-1/system-services/de.pengutronix.rauc.service").read_text()
+    assert "SystemdService=rauc.service" in activated
+
+
 @pytest.fixture
 def device_root(tmp_path: Path) -> Path:
     """Return a system tree in which systemd has made our users."""
@@ -256,6 +302,7 @@ def test_the_folders_have_their_owners_and_modes(device_root: Path) -> None:
         "nightjar-firstboot.conf",
         "nightjar-indi.conf",
         "nightjar-persist.conf",
+        "nightjar-update.conf",
     ]
     subprocess.run(["systemd-tmpfiles", "--create", f"--root={device_root}", *names], check=True, capture_output=True)
     ids = {line.split(":")[0]: int(line.split(":")[2]) for line in (device_root / "etc/passwd").read_text().splitlines()}
@@ -272,6 +319,8 @@ def test_the_folders_have_their_owners_and_modes(device_root: Path) -> None:
         "/data/nightjar-tls": ("folder", ca, panel, 0o2750),
         "/data/nightjar": ("folder", panel, panel, 0o700),
         "/data/nightjar/tls": ("folder", panel, panel, 0o700),
+        "/data/nightjar-update": ("folder", 0, 0, 0o755),
+        "/data/nightjar-update/rauc": ("folder", 0, 0, 0o755),
         "/data/persist": ("folder", 0, 0, 0o755),
         "/data/persist/connections": ("folder", 0, 0, 0o700),
         "/data/persist/timesync": ("folder", 0, 0, 0o755),

@@ -171,12 +171,18 @@ def test_an_image_that_has_passed_is_asked_a_few_questions_only(copy: Copy) -> N
     assert asked("--once") == ["image"]
 
 
-@pytest.mark.parametrize("verb", ["bundle", "keys"])
-def test_what_is_not_built_yet_says_so_in_one_line(copy: Copy, verb: str) -> None:
-    done = copy.run(verb)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("build.sh: not built yet: ")
-    assert done.stderr.count("\n") == 1
+@pytest.mark.parametrize(("verb", "packages"), [("bundle", "rauc squashfs-tools"), ("keys", "python3 python3-venv")])
+def test_bundles_and_keys_are_made_by_the_image_builders_own_parts(copy: Copy, verb: str, packages: str) -> None:
+    done = copy.run(verb, "--help", "a b")
+    assert done.returncode == 7, done.stderr
+    assert f"path {copy.folder}/image-build\n" in done.stdout
+    assert done.stdout.endswith(f"<-P>\n<-m>\n<imagebuild.{verb}>\n<--help>\n<a b>\n")
+    copy.replace_command("dpkg-query", "#!/bin/sh\nexit 1\n")
+    copy.replace_command("apt-get", "#!/bin/sh\nexit 1\n")
+    copy.replace_command("sudo", "#!/bin/sh\nexit 1\n")
+    refused = copy.run(verb)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert packages in refused.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("run_tests",)])

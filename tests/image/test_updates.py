@@ -1,0 +1,244 @@
+"""Updates of the booted image: into the other system and back, and every bad one left by itself for the one before.
+
+The image has to hold the keyring of the development keys here (`./build.sh keys`), as it does when built without `--keyring`.
+The bundle comes on a USB disk, and root in the machine asks RAUC to install it; the panel's way to it is tested elsewhere.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagebuild import keys
+from imagebuild.bootfiles import SECOND_COPY_AT
+from imagebuild.bundle import pack
+from tests.image import releases
+from tests.image.card import COMMANDS, Card
+from tests.image.owner import owned, take_pictures
+from tests.image.releases import Releases
+from tests.integration.guest import sticks
+from tests.integration.guest.machine import wait_for
+from tests.integration.guest.panel import Panel
+
+pytestmark = [pytest.mark.needs(*COMMANDS, *releases.COMMANDS), pytest.mark.timeout(7200)]
+
+INSTALL_S, JUDGE_S = 1800.0, 1800.0
+PLACE = "/data/nightjar-update/test.raucb"
+NOTES = "/data/nightjar-update"
+HOUR = 3600.0
+SUMS = "for name in boot_a boot_b root_a root_b bootstate; do head -c 8M /dev/nightjar/$name | sha256sum; done"
+FLIP = """
+path, at = given
+with open(path, "r+b") as file:
+    file.seek(at)
+    byte = file.read(1)[0]
+    file.seek(at)
+    file.write(bytes([byte ^ 1]))
+"""
+
+
+class Updated(Card):
+    """A card whose system may change under the test's hand."""
+
+    def system(self) -> str:
+        """Return the one that runs."""
+        return str(self.shell("sed -n 's/.*rauc.slot=\\([AB]\\).*/\\1/p' /proc/cmdline")).strip()
+
+    def version(self) -> str:
+        return self.shell(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
+
+    def history(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self.run("cat", f"{NOTES}/history.jsonl").out.splitlines()]
+
+    def hand_over(self, bundle: Path) -> None:
+        """Bring a bundle onto the data partition, by a disk of exactly its bytes."""
+        size, disk = bundle.stat().st_size, self.folder / "handed.img"
+        disk.write_bytes(bundle.read_bytes() + bytes(-size % 512))
+        name = self.plug(disk)
+        (found,) = wait_for(lambda: sticks.disks(self), "the disk to appear", 300)
+        self.must("sh", "-euc", f"head -c {size} /dev/{found} >{PLACE}", timeout_s=INSTALL_S)
+        self.pull(name)
+
+    def install(self, bundle: Path, *options: str) -> tuple[int, str]:
+        self.hand_over(bundle)
+        ended = self.run("rauc", "install", *options, PLACE, timeout_s=INSTALL_S)
+        self.must("rm", PLACE)
+        return ended.code, ended.out + ended.err
+
+    def until_judged(self, outcome: str, count: int = 1) -> dict[str, str]:
+        """Wait until so many lines of the history have an outcome; return the last one."""
+        wait_for(lambda: [one["outcome"] for one in self.history()].count(outcome) >= count, f"{outcome!r}", JUDGE_S, 5)
+        return self.history()[-1]
+
+    def restart_into(self, name: str) -> None:
+        """Have it restart, as often as it does by itself, until the boot script has chosen a system; wait until that is there."""
+        before = len(self._starts())
+        self.must("systemctl", "--no-block", "reboot")
+        self.until_it_starts(name, before)
+
+    def until_it_starts(self, name: str, before: int) -> None:
+        """Wait for a start of a system after so many starts; what was said before it is forgotten."""
+        wait_for(lambda: name in self._starts()[before:], f"a start of system {name}", 2 * HOUR, 1)
+        self.forget()
+        self.wait_until_booted()
+
+    def forget(self) -> None:
+        """Forget what the test's hand of a system that is gone has said."""
+        self._inbox = b""
+        self._agent.setblocking(False)
+        try:
+            while self._agent.recv(1 << 16):
+                pass
+        except BlockingIOError:
+            self._agent.settimeout(1.0)
+
+    def starts(self) -> int:
+        """Return how often the boot script has chosen."""
+        return len(self._starts())
+
+    def _starts(self) -> list[str]:
+        lines = self.console.read_text(errors="replace").splitlines()
+        return [line.split("starting system ")[1][0] for line in lines if "nightjar: starting system " in line]
+
+
+@pytest.fixture(scope="module")
+def made(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    return Releases(image, tmp_path_factory.mktemp("releases"), keys.Keys(keys.FOLDER))
+
+
+@pytest.fixture(scope="module")
+def card(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory, *, is_busy: bool) -> Iterator[Updated]:
+    """Return a card of these tests' own: what they leave on it is no card as it ships."""
+    with Updated(image, u_boot, tmp_path_factory.mktemp("updated"), is_counted=is_busy) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def panel(card: Updated) -> Panel:
+    found = owned(card)
+    take_pictures(found, 3)
+    return found
+
+
+def small(folder: Path, version: str, signer: keys.Keys, root: bytes = b"hsqs") -> Path:
+    """Make a bundle that is no system, to be refused."""
+    content = folder / f"small-{version}"
+    content.mkdir()
+    (content / "root.squashfs").write_bytes(root)
+    (content / "boot.vfat").write_bytes(random.Random(1).randbytes(1 << 20))  # of smaller ones RAUC makes no bundle
+    made = folder / f"small-{version}.raucb"
+    pack(content, signer, made, version=version, notes="")
+    return made
+
+
+def test_the_image_takes_bundles_of_the_keys_here(card: Updated) -> None:
+    held = card.must("cat", "/usr/share/nightjar/update-keyring.pem")
+    assert held == keys.Keys(keys.FOLDER).keyring.read_text(), "build it without --keyring, or with that of ./build.sh keys"
+
+
+def test_what_must_not_be_installed_is_refused_and_nothing_changes(card: Updated, panel: Panel, tmp_path: Path) -> None:
+    ours = keys.Keys(keys.FOLDER)
+    stranger = keys.make(tmp_path / "stranger", "Stranger", datetime.now(UTC))
+    cut = tmp_path / "cut.raucb"
+    cut.write_bytes(small(tmp_path, "9.0.0", ours).read_bytes()[:-4096])
+    before, lines = card.shell(SUMS), len(card.history())
+    for bundle in (small(tmp_path, "9.0.1", stranger), cut):
+        code, said = card.install(bundle)
+        assert code == 1, said
+    assert len(card.history()) == lines, "RAUC itself refuses them"
+    too_large = b"hsqs" + bytes(600 << 20)
+    for bundle, reason in (
+        (small(tmp_path, "0.0.1", ours), "is older than"),
+        (small(tmp_path, "9.1.0", ours, too_large), "its place on the card"),
+    ):
+        code, said = card.install(bundle, "--ignore-compatible")
+        assert code == 1, said
+        assert reason in card.history()[-1]["reason"]
+    assert card.shell(SUMS) == before
+
+
+def test_a_flipped_byte_at_fifty_places_is_refused_and_nothing_changes(card: Updated, tmp_path: Path) -> None:
+    bundle = small(tmp_path, "9.0.0", keys.Keys(keys.FOLDER))
+    data = bundle.read_bytes()
+    in_the_parts, in_the_signed_manifest = range(4096, 1 << 20, 21_000), data.rindex(b"nightjar-arm64")
+    before = card.shell(SUMS)
+    card.hand_over(bundle)
+    for at in (*in_the_parts, in_the_signed_manifest):
+        card.python(FLIP, [PLACE, at])
+        assert card.run("rauc", "install", PLACE).code == 1, at
+        card.python(FLIP, [PLACE, at])
+    assert card.shell(SUMS) == before
+    assert card.run("rauc", "info", PLACE).code == 0, "nothing else was wrong with it"
+    card.must("rm", PLACE)
+
+
+def test_from_a_to_b_to_a_and_everything_is_still_there(card: Updated, panel: Panel, made: Releases) -> None:
+    pictures = panel.frames()
+    for name, version in (("B", "9.1.0"), ("A", "9.2.0")):
+        code, said = card.install(made.make(version))
+        assert code == 0, said
+        assert card.history()[-1]["outcome"] == "installed"
+        card.restart_into(name)
+        assert (card.system(), card.version()) == (name, version)
+        told = card.until_judged("good", 1 if name == "B" else 2)
+        assert (told["version"], told["outcome"]) == (version, "good")
+        panel.meet(card, 1200)
+        assert panel.get("/me").status == 200, "whoever was logged in still is"
+        assert panel.frames() == pictures
+
+
+def test_the_other_system_is_started_by_hand_and_the_version_shown_is_the_true_one(card: Updated, panel: Panel) -> None:
+    assert card.system() == "A"
+    card.must("systemctl", "start", "nightjar-other-slot.service")
+    card.restart_into("B")
+    assert card.version() == "9.1.0"
+    assert card.until_judged("good", 3)["version"] == "9.1.0"
+
+
+@pytest.mark.parametrize("broken", releases.BROKEN, ids=lambda broken: broken.__name__)
+def test_a_bad_release_is_left_within_three_starts(card: Updated, panel: Panel, made: Releases, broken: releases.Break) -> None:
+    name, version, falls = card.system(), card.version(), sum(one["outcome"] == "fell back" for one in card.history())
+    bad = f"10.{falls}.0"
+    code, said = card.install(made.make(bad, broken))
+    assert code == 0, said
+    before = card.starts()
+    card.restart_into(name)
+    assert card.starts() - before == 4, "three of the bad one, then the one before"
+    assert (card.system(), card.version()) == (name, version)
+    told: dict[str, Any] = card.until_judged("fell back", falls + 1)
+    assert (told["version"], told["from_version"]) == (bad, version)
+    assert told["reason"]
+    assert bad in json.loads(card.must("cat", f"{NOTES}/bad.json"))
+    panel.meet(card, 1200)
+
+
+@pytest.mark.parametrize("copies", [(0,), (SECOND_COPY_AT,), (0, SECOND_COPY_AT)], ids=["first", "second", "both"])
+def test_a_destroyed_boot_state_is_no_dead_stop(card: Updated, copies: tuple[int, ...]) -> None:
+    before, name = card.starts(), card.system()
+    for at in copies:
+        card.shell(f"dd if=/dev/zero of=/dev/nightjar/bootstate bs=512 seek={at // 512} count=1 conv=fsync status=none")
+    card.must("systemctl", "--no-block", "reboot")
+    wait_for(lambda: card.starts() > before, "a start", HOUR, 1)
+    card.forget()
+    card.wait_until_booted()
+    assert card.system() in ({"A", "B"} if len(copies) == 2 else {name})
+    said = ("journalctl", "--unit=nightjar-slot-health", "--no-pager")
+    wait_for(lambda: "is well" in card.run(*said).out, "it to be well", JUDGE_S, 5)
+    first, second = (
+        card.shell(f"dd if=/dev/nightjar/bootstate bs=512 skip={at // 512} count=1 status=none | sha256sum")
+        for at in (0, SECOND_COPY_AT)
+    )
+    assert first == second, "both are whole again"
+
+
+def test_a_destroyed_other_system_is_given_no_part(card: Updated) -> None:
+    other = "B" if card.system() == "A" else "A"
+    card.shell(f"dd if=/dev/zero of=/dev/nightjar/root_{other.lower()} bs=1M count=4 conv=fsync status=none")
+    card.restart_into(card.system())
+    ended = card.run("systemctl", "start", "nightjar-other-slot.service")
+    assert ended.code != 0
+    assert card.history()[-1]["outcome"] == "refused"
