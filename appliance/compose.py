@@ -3,7 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
-    machinery -> the machine's power, network, screen and USB sticks (`machinery.py`)
+    machinery -> the machine's power, network, screen, USB sticks and updates (`machinery.py`)
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
 
@@ -39,6 +39,7 @@ from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
+from appliance.host.updaterecords import UpdateRecords
 from appliance.housekeeping.damage import tell_damage
 from appliance.housekeeping.kept import KeptSecret
 from appliance.housekeeping.machine import MachineWatch
@@ -53,6 +54,7 @@ from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.bundles import BundleStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
@@ -86,6 +88,7 @@ from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.screen import PresenceParts
 from appliance.web.service import WebService
+from appliance.web.updateparts import UpdateParts
 from appliance.web.vaultkeeper import VaultKeeper
 
 log = logging.getLogger(__name__)
@@ -199,6 +202,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     latest: Published[StoredFrame | None] = Published(frame_store.latest())
     stick_store, jobs = StickStore(database, true_clock), JobStore(database, true_clock)
     reading_store = ReadingStore(database)
+    update = UpdateParts(BundleStore(folder), channels.updater, channels.update_commands, UpdateRecords(around.update_records))
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
         sessions=SessionStore(database, true_clock, lambda: session_limits(settings.value)),
@@ -256,9 +260,12 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         device_id=device_id,
         stick_store=stick_store,
         jobs=jobs,
+        update=update,
+        version=__version__,
         audit=stored.audit,
         board=board,
         clock=true_clock,
+        sky_clock=clock,
         point_key=point_key.value,
         frames=frames,
         developed=developed,
@@ -305,6 +312,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     network_commands=channels.network_commands,
                     network_situation=channels.network_situation,
                     updates=Updates(bus),
+                    update=update,
                     factory_reset=FactoryReset(units, around.shown),
                     camera_drivers=IndiDrivers(is_followed=around.follows_driver),
                     radio_country=RadioCountry(around.shown),

@@ -3,6 +3,7 @@
     power   -> the machine's power, once the running frame is stored
     network -> the machine's connections, changed on trial, and its own access point
     export  -> USB sticks, by a child process
+    update  -> bundles that have come, RAUC, the restart after it
     screen  -> what stands on the appliance's own screen and card: address, setup code
 
 The whole is in `compose.py`.
@@ -20,13 +21,17 @@ from appliance.domain.network import NetworkCommand, NetworkSituation
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
 from appliance.domain.stick import Stick, StickCommand
+from appliance.domain.update import UpdateCommand, Updater
 from appliance.export.service import ExportService
 from appliance.host.bus import Bus
 from appliance.host.connections import Connections
 from appliance.host.drives import Drives
 from appliance.host.power import Power
+from appliance.host.systemd import Units
+from appliance.host.update import Updates
 from appliance.housekeeping.connecting import ConnectingService
 from appliance.housekeeping.shutdown import ShutdownService
+from appliance.housekeeping.updating import UpdateService
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
 from appliance.store.files import DataFolder
@@ -36,6 +41,7 @@ from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
 from appliance.supervisor.worker import WorkerSpec
 from appliance.web.screen import PresenceParts, ScreenService
+from appliance.web.updateparts import UpdateParts
 
 
 class MachineChannels:
@@ -54,11 +60,13 @@ class MachineChannels:
         self.network_situation: Published[NetworkSituation] = Published(NetworkSituation())
         self.sticks: Published[tuple[Stick, ...]] = Published(())
         self.stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", waiting)
+        self.updater: Published[Updater] = Published(Updater())
+        self.update_commands: Mailbox[UpdateCommand] = Mailbox("update commands", waiting)
 
     @property
     def health(self) -> tuple[QueueHealth, ...]:
         """What the system page shows."""
-        return (self.power.health, self.network_commands.health, self.stick_commands.health)
+        return (self.power.health, self.network_commands.health, self.stick_commands.health, self.update_commands.health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +80,15 @@ class Machinery:
     device_id: str
     stick_store: StickStore
     jobs: JobStore
+    update: UpdateParts
+    version: str
+    """Of this program."""
+
     audit: AuditStore
     board: HealthBoard
     clock: Clock
     """The machine's time."""
+    sky_clock: Clock
 
     point_key: Callable[[], Secret[str]]
     """Gives the key with which the machine's own access point opens by itself."""
@@ -90,7 +103,8 @@ class Machinery:
 
     def workers(self) -> tuple[WorkerSpec, ...]:
         """Return them all."""
-        return (self._power(), self._network(), self._export(), *(() if self.presence is None else (_screen(self.presence),)))
+        screen = () if self.presence is None else (_screen(self.presence),)
+        return (self._power(), self._network(), self._export(), self._update(), *screen)
 
     def _power(self) -> WorkerSpec:
         return WorkerSpec(
@@ -124,6 +138,29 @@ class Machinery:
                 beat,
             ),
             "Changing the network",
+        )
+
+    def _update(self) -> WorkerSpec:
+        return WorkerSpec(
+            "update",
+            lambda beat: UpdateService(
+                rauc=Updates(self.bus),
+                units=Units(self.bus),
+                records=self.update.records,
+                bundles=self.update.bundles,
+                jobs=self.jobs,
+                audit=self.audit,
+                settings=self.settings,
+                commands=self.update.commands,
+                updater=self.update.updater,
+                power=self.channels.power,
+                version=self.version,
+                board=self.board,
+                clock=self.clock,
+                sky_clock=self.sky_clock,
+                beat=beat,
+            ),
+            "Updates of the system",
         )
 
     def _export(self) -> WorkerSpec:

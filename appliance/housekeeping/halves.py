@@ -1,4 +1,4 @@
-"""Work on the halves of the card, a piece at each step: a bundle is written into the other one, or that one is chosen to start."""
+"""Work on the halves of the card, a piece at each step: a bundle goes into the other one, or that one is chosen to start."""
 
 import logging
 from dataclasses import dataclass

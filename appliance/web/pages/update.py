@@ -1,0 +1,119 @@
+"""Updates of the system: what runs, what is in the other half, a bundle that is brought, installed and started."""
+
+from zoneinfo import ZoneInfo
+
+from appliance.domain.access import Access
+from appliance.domain.errors import InputError, MachineError, StoreError
+from appliance.domain.job import JobState
+from appliance.domain.power import PowerPhase
+from appliance.web.answers import Answer, Page, Redirect
+from appliance.web.api.update import update_view
+from appliance.web.api.updateviews import UpdateView
+from appliance.web.notices import notice
+from appliance.web.problems import problem_of
+from appliance.web.routes import route
+from appliance.web.updateacts import give_up, install, restart, start_other
+from appliance.web.visit import Visit
+
+HERE = "/update"
+Refusal = InputError | MachineError | StoreError
+
+
+@route("GET", HERE, access=Access.STAFF)
+def update(visit: Visit) -> Answer:
+    """Show what runs and what can be installed."""
+    return _page(visit)
+
+
+@route("POST", "/update/give-up", access=Access.ADMIN)
+def drop_bundle(visit: Visit) -> Answer:
+    """Remove the bundle that is here or on its way."""
+    try:
+        give_up(visit)
+    except (InputError, MachineError) as error:
+        return _page(visit, error)
+    return Redirect(f"{HERE}?done=update-given-up")
+
+
+@route("GET", "/update/install", access=Access.ADMIN)
+def confirm_install(visit: Visit) -> Answer:
+    """Show once more what would be installed, and by whom it is signed."""
+    view = update_view(visit.parts, visit.machine)
+    if view.bundle is None or view.bundle.state != "checked":
+        return Redirect(HERE)
+    return Page("update_install", {"view": view, "zone": _zone(visit), "active": "system"})
+
+
+@route("POST", "/update/install", access=Access.ADMIN)
+def install_bundle(visit: Visit) -> Answer:
+    """Have the bundle written into the other half."""
+    try:
+        install(visit, visit.form.get("sha256", ""))
+    except (InputError, MachineError) as error:
+        return _page(visit, error)
+    return Redirect(HERE)
+
+
+@route("POST", "/update/restart", access=Access.ADMIN)
+def restart_machine(visit: Visit) -> Answer:
+    """Restart now or at dawn, or call that off."""
+    when = visit.form.get("when", "")
+    try:
+        restart(visit, when)
+    except (InputError, MachineError) as error:
+        return _page(visit, error)
+    return Redirect("/machine/going?what=restart" if when == "now" else f"{HERE}?done=update-restart-{when}")
+
+
+@route("GET", "/update/other-half", access=Access.ADMIN)
+def confirm_other(visit: Visit) -> Answer:
+    """Tell what it means to start from the other half, and ask whether to."""
+    view = update_view(visit.parts, visit.machine)
+    other = next((half for half in view.halves if not half.is_running), None)
+    if other is None or view.unavailable:
+        return Redirect(HERE)
+    return Page("update_other", {"view": view, "other": other, "active": "system"})
+
+
+@route("POST", "/update/other-half", access=Access.ADMIN)
+def start_other_half(visit: Visit) -> Answer:
+    """Have the machine start from its other half."""
+    try:
+        start_other(visit)
+    except (InputError, MachineError) as error:
+        return _page(visit, error)
+    return Redirect(HERE)
+
+
+def _zone(visit: Visit) -> ZoneInfo:
+    return ZoneInfo(visit.settings.site.timezone)
+
+
+def _stage(view: UpdateView) -> str:
+    """Return what the page is about now: one thing at a time."""
+    if view.job is not None and not JobState(view.job.state).is_over:
+        return "work"
+    if view.bundle is not None and view.bundle.state != "installed":
+        return view.bundle.state
+    return "restart" if view.is_restart_due else "upload"
+
+
+def _page(visit: Visit, error: Refusal | None = None) -> Page:
+    problem = problem_of(error) if error is not None else None
+    view = update_view(visit.parts, visit.machine)
+    values = {
+        "view": view,
+        "stage": _stage(view),
+        "running": next((half for half in view.halves if half.is_running), None),
+        "other": next((half for half in view.halves if not half.is_running), None),
+        "is_going": visit.parts.power_state.value.phase is not PowerPhase.RUNNING,
+        "has_failed": view.job is not None and view.job.state == JobState.FAILED.value,
+        "has_dawn": visit.settings.site.latitude_deg is not None,
+        "problem": problem,
+        "zone": _zone(visit),
+        "notice": notice(visit.query),
+        "scripts": ("update.js",) if visit.visitor.is_admin else (),
+        "refresh": "10",
+        "active": "system",
+    }
+    return Page("update", values, problem.status if problem else 200)
