@@ -153,16 +153,21 @@ class Updater:
     compatible: str = ""
     """Which kind of machine this is."""
     booted: str = ""
-    """The half that runs; empty where that is not told."""
+    """The half that runs; empty while that is not told."""
     next: str = ""
     """The half that the machine starts from next."""
     unavailable: str = "not asked yet"
     """Why this computer cannot be updated; empty where it can."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether both halves are known: the updater tells nothing of them while it writes."""
+        return self.booted != "" and self.next != ""
+
+    @property
     def is_restart_due(self) -> bool:
         """Whether the machine starts from the other half next."""
-        return self.booted != "" and self.next != "" and self.booted != self.next
+        return self.is_known and self.booted != self.next
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The machine's updater (RAUC): the two halves of the card, what a bundle holds, and writing it into the one that rests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.domain.errors import MachineError, ServiceError
@@ -13,6 +13,8 @@ READ_S = 10.0
 """RAUC runs a script to read the state of starting."""
 INSPECT_S = 25.0
 """The signature is over a short manifest; but RAUC may have to be started first, and a card may be slow."""
+BUSY = "already processing"
+"""What RAUC answers while it is at something else."""
 LONGEST_NOTES = 2000
 _LONGEST_WORD = 200
 
@@ -76,15 +78,22 @@ class Updates:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._known: SystemSlots | None = None
 
     def state(self) -> SystemSlots:
-        """Ask for the slots that can be started, and for what RAUC does."""
+        """Ask for the slots that can be started, and for what RAUC does; while it writes it tells nothing new of them."""
         operation = self._bus.get(SERVICE, PATH, INSTALLER, "Operation", timeout_s=READ_S)
-        (told,) = self._bus.call(SERVICE, PATH, INSTALLER, "GetSlotStatus", timeout_s=READ_S)
+        try:
+            (told,) = self._bus.call(SERVICE, PATH, INSTALLER, "GetSlotStatus", timeout_s=READ_S)
+        except ServiceError as error:
+            if BUSY in str(error) and self._known is not None and isinstance(operation, str):
+                return replace(self._known, operation=operation)
+            raise
         match operation, told:
             case str(), list():
                 found = [_slot(status) for _, status in told if isinstance(status.get("bootname"), str)]
-                return SystemSlots(tuple(sorted(found, key=lambda slot: slot.name)), operation)
+                self._known = SystemSlots(tuple(sorted(found, key=lambda slot: slot.name)), operation)
+                return self._known
         raise MachineError("RAUC tells of its slots in a way that is not understood")
 
     def compatible(self) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.domain.clock import Clock
-from appliance.domain.errors import MachineError
+from appliance.domain.errors import MachineError, ServiceError
 from appliance.domain.update import Updater
-from appliance.housekeeping.raucwords import plain_words
+from appliance.housekeeping.raucwords import is_busy, plain_words
 from appliance.housekeeping.updateports import Completion, Rauc, Units
 from appliance.store.jobs import JobStore
 
@@ -31,9 +31,13 @@ class Ended:
 
 def look(rauc: Rauc) -> Updater:
     """Ask the updater which halves there are and which is next; one that does not answer is told as such."""
+    compatible = ""
     try:
+        compatible = rauc.compatible()
         booted = next((slot.name for slot in rauc.state().slots if slot.is_booted), "")
-        return Updater(rauc.compatible(), booted, rauc.next_half(), "")
+        return Updater(compatible, booted, rauc.next_half(), "")
+    except ServiceError as error:
+        return Updater(compatible, unavailable="" if is_busy(error) else str(error))
     except MachineError as error:
         return Updater(unavailable=str(error))
 

@@ -2,8 +2,8 @@
 
 import re
 
-BUSY = "already processing"
-"""What RAUC answers while it is at something else: no word about the bundle."""
+from appliance.domain.errors import ServiceError
+
 _LONGEST = 300
 _WORDS: tuple[tuple[str, str], ...] = (
     (r"certificate has expired|CRL has expired", "its signer's certificate has expired"),
@@ -16,13 +16,18 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (r"format 'plain' not allowed|[Bb]undle format .* not allowed", "it has a form that this appliance does not take"),
     (r"[Cc]ompatible mismatch|incompatible", "it is for another kind of machine"),
-    (r"No space left|too large|exceeds|larger than", "it does not fit into the other half"),
+    (r"No space left|too small", "it does not fit into the other half"),
     (r"[Hh]andler", "this appliance refused it before anything was written"),
     (
-        r"signature|[Mm]agic|[Ii]dentifier|[Bb]undle size|not (?:yet )?.*bundle|truncated|CMS|digest|verity|squashfs|asn1",
+        r"[Ss]ignature|[Mm]agic|[Ii]dentifier|bundle size|truncated|CMS|digest|verity|squashfs|asn1",
         "it is no update, or it is damaged or not signed",
     ),
 )
+
+
+def is_busy(error: ServiceError) -> bool:
+    """Return whether RAUC is at something else, so that this is no word about what was asked."""
+    return "already processing" in str(error)
 
 
 def plain_words(said: str) -> str:

@@ -33,7 +33,7 @@ class DawnRestart:
     def step(self, updater: Updater) -> None:
         """Restart if the time has come; forget a plan for a start that has happened meanwhile."""
         plan = self._bundles.plan()
-        if plan is None or updater.unavailable:
+        if plan is None or not updater.is_known:
             return
         if not updater.is_restart_due:
             self._bundles.drop_plan()

@@ -19,6 +19,7 @@ from appliance.domain.update import (
     BundleState,
     Order,
     Outcome,
+    Past,
     Records,
     Refused,
     UpdateCommand,
@@ -28,7 +29,7 @@ from appliance.domain.update import (
 )
 from appliance.housekeeping.every import Every
 from appliance.housekeeping.halves import Ended, Installation, OtherHalf, look
-from appliance.housekeeping.raucwords import BUSY, plain_words
+from appliance.housekeeping.raucwords import is_busy, plain_words
 from appliance.housekeeping.restarting import DawnRestart
 from appliance.housekeeping.updateports import Rauc, RecordsOfRoot, Units
 from appliance.security.bundlesigner import TAIL_BYTES, signer_of
@@ -95,6 +96,8 @@ class UpdateService:
         self._work: tuple[Job, Order, Installation | OtherHalf] | None = None
         self._look, self._hourly = Every(LOOK_EVERY_S), Every(3600.0)
         self._inspect_at_s = float("-inf")
+        self._newest: Past | None = None
+        """The last line of the history when the work began."""
         self._arriving: tuple[str, int, float] | None = None
 
     def open(self) -> None:
@@ -106,7 +109,8 @@ class UpdateService:
     def step(self) -> None:
         """Do one piece of work, then wait about a second for a command."""
         self._beat()
-        if self._look.is_due(self._clock.monotonic()):
+        is_unknown = self._work is None and not self._updater.value.unavailable and not self._updater.value.is_known
+        if self._look.is_due(self._clock.monotonic()) or is_unknown:
             self._look_around()
         self._give_up_what_is_alone()
         if self._work is not None:
@@ -170,7 +174,7 @@ class UpdateService:
                 return
             manifest = self._rauc.inspect(self._bundles.path)
         except ServiceError as error:
-            if BUSY not in str(error):
+            if not is_busy(error):
                 self._refuse(bundle, "", plain_words(str(error)))
             return
         except MachineError as error:
@@ -215,6 +219,7 @@ class UpdateService:
     def _begin_next(self) -> bool:
         """Begin with the job that waits longest; return whether there is one."""
         for job, order in self._waiting()[:1]:
+            self._newest = next(iter(self._records.read().history), None)
             work = self._work_of(job, order)
             if isinstance(work, str):
                 self._jobs.finish(job.id, JobState.FAILED, f"Nothing was installed: {work}.")
@@ -271,6 +276,14 @@ class UpdateService:
             self._jobs.finish(job.id, JobState.DONE, f"Version {version} is in the other half. A restart starts it.")
             self._audit.add(order.by, ADDRESS, "update installed", f"version {version}, half {self._updater.value.next}")
             return
-        self._jobs.finish(job.id, JobState.FAILED, f"Version {version} was not installed: {ended.reason}.")
-        self._audit.add(order.by, ADDRESS, "update not installed", f"version {version}: {ended.reason}")
-        log.warning("an update was not installed: %s", ended.reason)
+        reason = self._reason_of_root() or ended.reason
+        self._jobs.finish(job.id, JobState.FAILED, f"Version {version} was not installed: {reason}.")
+        self._audit.add(order.by, ADDRESS, "update not installed", f"version {version}: {reason}")
+        log.warning("an update was not installed: %s", reason)
+
+    def _reason_of_root(self) -> str:
+        """Return why root has refused just now: RAUC tells only that a handler did."""
+        newest = next(iter(self._records.read().history), None)
+        if newest is None or newest == self._newest or newest.outcome is not Outcome.REFUSED:
+            return ""
+        return newest.reason.rstrip(".")

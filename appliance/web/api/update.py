@@ -34,14 +34,8 @@ _SHA256: dict[str, object] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 def update_view(parts: WebParts, machine: MachineKeeper) -> UpdateView:
     """Return what is known of updates."""
     updater, bundles, records = parts.update.updater.value, parts.update.bundles, parts.update.records.read()
-    plan, arriving, bundle, refused, job = (
-        bundles.plan(),
-        bundles.arriving(),
-        bundles.bundle(),
-        bundles.refused(),
-        newest_job(parts),
-    )
-    system = machine.slots.value
+    plan, arriving, bundle, refused = bundles.plan(), bundles.arriving(), bundles.bundle(), bundles.refused()
+    job, system = newest_job(parts), machine.slots.value
     return UpdateView(
         version=parts.version,
         unavailable=updater.unavailable,
