@@ -39,7 +39,6 @@ from appliance.host.reset import FactoryReset
 from appliance.host.sensors import Sensors
 from appliance.host.systemd import Units
 from appliance.host.update import Updates
-from appliance.host.updaterecords import UpdateRecords
 from appliance.housekeeping.damage import tell_damage
 from appliance.housekeeping.kept import KeptSecret
 from appliance.housekeeping.machine import MachineWatch
@@ -47,14 +46,13 @@ from appliance.housekeeping.naming import NameKeeper
 from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
-from appliance.machinery import MachineChannels, Machinery
+from appliance.machinery import MachineChannels, Machinery, make_update_parts
 from appliance.pipeline.service import PipelineService
 from appliance.security.tokens import new_point_key, new_setup_code
 from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
-from appliance.store.bundles import BundleStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
@@ -88,7 +86,6 @@ from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
 from appliance.web.screen import PresenceParts
 from appliance.web.service import WebService
-from appliance.web.updateparts import UpdateParts
 from appliance.web.vaultkeeper import VaultKeeper
 
 log = logging.getLogger(__name__)
@@ -202,7 +199,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     latest: Published[StoredFrame | None] = Published(frame_store.latest())
     stick_store, jobs = StickStore(database, true_clock), JobStore(database, true_clock)
     reading_store = ReadingStore(database)
-    update = UpdateParts(BundleStore(folder), channels.updater, channels.update_commands, UpdateRecords(around.update_records))
+    update = make_update_parts(folder, channels, around.update_records)
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
         sessions=SessionStore(database, true_clock, lambda: session_limits(settings.value)),

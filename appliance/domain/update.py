@@ -9,7 +9,8 @@ from enum import StrEnum
 from appliance.domain.errors import InputError
 from appliance.domain.version import is_older, is_version
 
-INSTALL_JOB, OTHER_JOB = "update", "other half"
+INSTALL_JOB, OTHER_JOB, STICK_JOB, FETCH_JOB = "update", "other half", "update from a stick", "update download"
+JOBS = frozenset((INSTALL_JOB, OTHER_JOB, STICK_JOB, FETCH_JOB))
 LARGEST_BUNDLE = 1 << 30
 """Both file systems of a half together have room for 640 MiB; more than this is no update of ours."""
 SMALLEST_BUNDLE = 4096
@@ -176,7 +177,9 @@ class Order:
 
     by: str
     sha256: str = ""
-    """Of the bundle, where it is about one."""
+    """Of the bundle, where it is about one that is here."""
+    fs_id: str = ""
+    """Of the stick, where it is about one that lies on it."""
 
     def to_json(self) -> str:
         """Return it as a job's request."""
@@ -190,8 +193,8 @@ def order_of(text: str) -> Order:
     except (ValueError, RecursionError) as error:
         raise InputError("This order cannot be read.") from error
     match tree:
-        case {"by": str() as by, "sha256": str() as sha256}:
-            return Order(by, sha256)
+        case {"by": str() as by, "sha256": str() as sha256, "fs_id": str() as fs_id}:
+            return Order(by, sha256, fs_id)
     raise InputError("This order cannot be read.")
 
 
@@ -201,6 +204,11 @@ class LookAgain:
 
 
 UpdateCommand = LookAgain
+
+
+@dataclass(frozen=True, slots=True)
+class CheckChannel:
+    """Ask the update channel now."""
 
 
 def why_not(manifest: Manifest, compatible: str, running: str, bad: Collection[str]) -> str:

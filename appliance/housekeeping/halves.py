@@ -7,7 +7,7 @@ from pathlib import Path
 from appliance.domain.clock import Clock
 from appliance.domain.errors import MachineError, ServiceError
 from appliance.domain.update import Updater
-from appliance.housekeeping.raucwords import is_busy, plain_words
+from appliance.housekeeping.raucwords import is_busy, plain_step, plain_words
 from appliance.housekeeping.updateports import Completion, Rauc, Units
 from appliance.store.jobs import JobStore
 
@@ -99,7 +99,7 @@ class Installation:
             self._idle_since_s = None
             if (writing.percent, writing.message) != self._told:
                 self._told = (writing.percent, writing.message)
-                self._jobs.update(self._job_id, done=writing.percent, total=100, eta_s=None, message=writing.message)
+                self._jobs.update(self._job_id, done=writing.percent, total=100, eta_s=None, message=plain_step(writing.message))
             return None
         now_s = self._clock.monotonic()
         self._idle_since_s = now_s if self._idle_since_s is None else self._idle_since_s

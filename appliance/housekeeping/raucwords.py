@@ -30,6 +30,22 @@ def is_busy(error: ServiceError) -> bool:
     return "already processing" in str(error)
 
 
+_STEPS = (
+    ("Copying image", "The system is written"),
+    ("Updating slots", "The system is written"),
+    ("Checking slot", "The other half is looked at"),
+    ("Checking", "The bundle is checked"),
+    ("Verifying", "The bundle is checked"),
+    ("Determining", "It is made ready"),
+    ("Installing", "It is made ready"),
+)
+
+
+def plain_step(said: str) -> str:
+    """Return what RAUC is at, in words for people."""
+    return next((words for begin, words in _STEPS if said.startswith(begin)), said)
+
+
 def plain_words(said: str) -> str:
     """Return why RAUC refused, as part of a sentence."""
     text = " ".join(said.split())[:_LONGEST]

@@ -123,6 +123,14 @@ class BundleStore:
         self._digest = None
         return bundle
 
+    def adopt(self, name: str, announced: Announced) -> None:
+        """Take a file of the folder, whose size and hash were found while it came, as the bundle that is here."""
+        self.drop_arriving()
+        self.drop_bundle()
+        self._folder.move(name, BUNDLE)
+        self._bundle.write(Bundle(announced, BundleState.NEW))
+        self._refused.remove()
+
     def drop_arriving(self) -> bool:
         """Give up what is on its way; return whether there was any."""
         self._digest = None

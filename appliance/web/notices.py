@@ -37,6 +37,7 @@ NOTICES: Mapping[str, str] = {
     "stick-let-go": "The stick is let go. Wait until the page says that it is safe to remove.",
     "export-ordered": "The export is ordered.",
     "job-stopped": "The export ends. What is copied already stays on the stick.",
+    "update-channel-asked": "The channel is being asked.",
     "update-given-up": "The bundle is gone from here.",
     "update-restart-dawn": "The machine restarts at dawn, when the night's last frame is stored.",
     "update-restart-not": "The restart at dawn is called off.",

@@ -7,21 +7,27 @@ from appliance.domain.dawn import dawn_after
 from appliance.domain.errors import InputError, MachineError, UnavailableError
 from appliance.domain.job import Job
 from appliance.domain.update import (
+    FETCH_JOB,
     INSTALL_JOB,
+    JOBS,
     LARGEST_BUNDLE,
     OTHER_JOB,
     SMALLEST_BUNDLE,
+    STICK_JOB,
     Announced,
     Arriving,
     BundleState,
+    CheckChannel,
     LookAgain,
     Order,
     RestartPlan,
     Source,
 )
+from appliance.store.channelstate import ChannelState
 from appliance.web.answers import BusyError
 from appliance.web.machineacts import order
 from appliance.web.parts import WebParts
+from appliance.web.usbacts import name_of, stick_named
 from appliance.web.visit import Visit
 
 JOBS_LOOKED_AT = 50
@@ -30,7 +36,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 def newest_job(parts: WebParts) -> Job | None:
     """Return the last work on the halves, if any is remembered."""
-    return next((job for job in parts.jobs.recent(JOBS_LOOKED_AT) if job.kind in (INSTALL_JOB, OTHER_JOB)), None)
+    return next((job for job in parts.jobs.recent(JOBS_LOOKED_AT) if job.kind in JOBS), None)
 
 
 def announce(visit: Visit, size: int, untrusted_sha256: str) -> Arriving:
@@ -86,6 +92,20 @@ def take(visit: Visit, sha256: str, offset: int, data: bytes) -> Arriving:
     return arriving
 
 
+def take_from_stick(visit: Visit, fs_id: str) -> Job:
+    """Have the bundle that lies on a stick copied here and looked at."""
+    parts = visit.parts
+    _check_available(parts)
+    _check_no_work(parts)
+    if parts.update.bundles.arriving() is not None:
+        raise InputError("Another bundle is on its way here. Give it up first.")
+    stick = stick_named(visit, fs_id)
+    order_text = Order(visit.visitor.name, fs_id=stick.fs_id).to_json()
+    job = parts.jobs.queue(STICK_JOB, order_text, "It waits for its turn.", unit="bytes")
+    visit.note("update from a stick ordered", f"job {job.id}: {name_of(stick)} ({stick.fs_id})")
+    return job
+
+
 def finish(visit: Visit, arriving: Arriving) -> None:
     """Take a bundle whose bytes are all here, and have it looked at."""
     visit.parts.update.bundles.finish(arriving.announced.sha256)
@@ -101,6 +121,34 @@ def give_up(visit: Visit) -> None:
     if not had_arriving and not had_bundle:
         raise InputError("There is no bundle here.")
     visit.note("update given up")
+
+
+def channel_state(visit: Visit) -> ChannelState | None:
+    """Return what is remembered of the update channel; None where none is set."""
+    updates = visit.settings.updates
+    return visit.parts.update.channel.read(updates.channel_url, updates.channel_key) if updates.channel_url else None
+
+
+def check_channel(visit: Visit) -> None:
+    """Have the update channel asked now."""
+    _check_available(visit.parts)
+    if not visit.settings.updates.channel_url:
+        raise InputError("No channel is set: enter its address and its key under Settings, Updates.")
+    visit.parts.update.channel_commands.put(CheckChannel())
+    visit.note("update channel asked")
+
+
+def fetch(visit: Visit, sha256: str) -> Job:
+    """Have what the channel offers downloaded and looked at."""
+    parts, state = visit.parts, channel_state(visit)
+    _check_available(parts)
+    _check_no_work(parts)
+    offered = state.offered if state is not None else None
+    if offered is None or offered.sha256 != sha256:
+        raise InputError("The channel does not offer this release any more. Look at the page again.")
+    job = parts.jobs.queue(FETCH_JOB, Order(visit.visitor.name, sha256).to_json(), "It waits for its turn.")
+    visit.note("update download ordered", f"job {job.id}: version {offered.version}")
+    return job
 
 
 def install(visit: Visit, sha256: str) -> Job:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from appliance.domain.update import UpdateCommand, Updater
+from appliance.domain.update import CheckChannel, UpdateCommand, Updater
 from appliance.store.bundles import BundleStore
+from appliance.store.channelstate import ChannelStore
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.web.ports import UpdateRecords
 
@@ -16,3 +17,5 @@ class UpdateParts:
     updater: Published[Updater]
     commands: Mailbox[UpdateCommand]
     records: UpdateRecords
+    channel: ChannelStore
+    channel_commands: Mailbox[CheckChannel]

@@ -12,15 +12,26 @@ from appliance.web.api.updateviews import (
     UpdateView,
     arriving_view,
     bundle_view,
+    channel_view,
     past_view,
     refused_view,
 )
 from appliance.web.api.usb import job_view
 from appliance.web.api.views import JobView
-from appliance.web.machine import MachineKeeper
-from appliance.web.parts import WebParts
 from appliance.web.routes import Parameter, Style, route
-from appliance.web.updateacts import announce, give_up, install, newest_job, restart, start_other, take
+from appliance.web.updateacts import (
+    announce,
+    channel_state,
+    check_channel,
+    fetch,
+    give_up,
+    install,
+    newest_job,
+    restart,
+    start_other,
+    take,
+    take_from_stick,
+)
 from appliance.web.updategate import CHUNK_BYTES, UPLOAD
 from appliance.web.visit import Visit, whole_number
 
@@ -31,11 +42,12 @@ _OFFSET = Parameter(
 _SHA256: dict[str, object] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
-def update_view(parts: WebParts, machine: MachineKeeper) -> UpdateView:
+def update_view(visit: Visit) -> UpdateView:
     """Return what is known of updates."""
+    parts = visit.parts
     updater, bundles, records = parts.update.updater.value, parts.update.bundles, parts.update.records.read()
     plan, arriving, bundle, refused = bundles.plan(), bundles.arriving(), bundles.bundle(), bundles.refused()
-    job, system = newest_job(parts), machine.slots.value
+    job, system = newest_job(parts), visit.machine.slots.value
     return UpdateView(
         version=parts.version,
         unavailable=updater.unavailable,
@@ -46,6 +58,7 @@ def update_view(parts: WebParts, machine: MachineKeeper) -> UpdateView:
         arriving=arriving_view(arriving, CHUNK_BYTES) if arriving else None,
         bundle=bundle_view(bundle) if bundle else None,
         refused=refused_view(refused) if refused else None,
+        channel=channel_view(channel) if (channel := channel_state(visit)) else None,
         job=job_view(job) if job else None,
         history=tuple(past_view(past) for past in records.history),
         not_offered=records.bad,
@@ -68,7 +81,7 @@ def _body(visit: Visit, fields: dict[str, type]) -> dict[str, object]:
 
 
 def _answer(visit: Visit, status: int = 200) -> Answer:
-    return Json(update_view(visit.parts, visit.machine), status)
+    return Json(update_view(visit), status)
 
 
 @route("GET", HERE, access=Access.STAFF, style=Style.API, scope=Scope.READ, answer=UpdateView)
@@ -100,6 +113,31 @@ def take_chunk(visit: Visit) -> Answer:
     offset = whole_number(visit.query.get("offset", "0"), "offset", 0, LARGEST_BUNDLE)
     arriving = take(visit, visit.args["sha256"], offset, visit.body)
     return Json(arriving_view(arriving, CHUNK_BYTES), 200 if arriving.have == offset + len(visit.body) else 409)
+
+
+@route(
+    "POST", f"{HERE}/stick", access=Access.ADMIN, style=Style.API, scope=Scope.ADMIN, answer=JobView,
+    body=_taking({"fs_id": {"type": "string"}}),
+)  # fmt: skip
+def take_bundle_from_stick(visit: Visit) -> Answer:
+    """Copy the update that lies on a stick that is plugged in, and have it looked at."""
+    return Json(job_view(take_from_stick(visit, str(_body(visit, {"fs_id": str})["fs_id"]))), 202)
+
+
+@route("POST", f"{HERE}/check", access=Access.ADMIN, style=Style.API, scope=Scope.ADMIN, answer=UpdateView)
+def ask_channel(visit: Visit) -> Answer:
+    """Ask the update channel now; the answer is there some seconds later."""
+    check_channel(visit)
+    return _answer(visit, 202)
+
+
+@route(
+    "POST", f"{HERE}/download", access=Access.ADMIN, style=Style.API, scope=Scope.ADMIN, answer=JobView,
+    body=_taking({"sha256": _SHA256}),
+)  # fmt: skip
+def download_release(visit: Visit) -> Answer:
+    """Download what the channel offers, and have it looked at."""
+    return Json(job_view(fetch(visit, str(_body(visit, {"sha256": str})["sha256"]))), 202)
 
 
 @route("POST", f"{HERE}/give-up", access=Access.ADMIN, style=Style.API, scope=Scope.ADMIN, answer=UpdateView)

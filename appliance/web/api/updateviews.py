@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.domain.update import Arriving, Bundle, Past, Refused
+from appliance.store.channelstate import ChannelState
 from appliance.web.api.views import JobView
 
 
@@ -72,6 +73,31 @@ class PastView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """A release that the channel offers to this appliance."""
+
+    version: str
+    size: int
+    sha256: str
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """The update channel."""
+
+    checked_at: datetime | None
+    """When it was last asked."""
+    made_at: datetime | None
+    """When its list was made."""
+    serial: int
+    """Number of its list; 0 where none was seen."""
+    error: str
+    """Why the last question came to nothing; empty where it did not."""
+    offered: ReleaseView | None
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateView:
     """Updates of the system."""
 
@@ -89,6 +115,8 @@ class UpdateView:
     arriving: ArrivingView | None
     bundle: BundleView | None
     refused: RefusedView | None
+    channel: ChannelView | None
+    """Null where none is set."""
     job: JobView | None
     """The last work of the updater."""
     history: tuple[PastView, ...]
@@ -117,6 +145,13 @@ def bundle_view(bundle: Bundle) -> BundleView:
         signer_fingerprint=signer.fingerprint if signer else "",
         signer_valid_until=signer.valid_until if signer else None,
     )
+
+
+def channel_view(state: ChannelState) -> ChannelView:
+    """Return what is known of the channel as the API tells it."""
+    offered = state.offered
+    release = ReleaseView(offered.version, offered.size, offered.sha256, offered.notes) if offered is not None else None
+    return ChannelView(state.checked_at, state.made_at, state.serial, state.error, release)
 
 
 def refused_view(refused: Refused) -> RefusedView:

@@ -199,9 +199,9 @@ class UpdatePage {
     if (!isNew) this.seen = seen;
     if (!job || job.state !== "running") return;
     const bar = this.root.querySelector('[data-key="update-share"]');
-    if (bar) bar.value = job.done;
+    if (bar) bar.value = job.total ? job.done / job.total : 0;
     write("update-message", job.message, this.root);
-    write("update-amount", job.total ? `${job.done} %` : "", this.root);
+    write("update-amount", job.total ? `${Math.floor((100 * job.done) / job.total)} %` : "", this.root);
   }
 }
 

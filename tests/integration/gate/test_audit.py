@@ -46,6 +46,8 @@ ELSEWHERE = {
     "POST /network/country": "needs root's reader of it: tests/unit/web/test_network.py",
     "POST /machine/reset": "would end everything else: tests/unit/web/test_reset.py",
     "PUT /api/v1/sync/<kind>/<night>/<name>": "takes what a peer sends, which is counted with the peer",
+    "POST /api/v1/update/stick": "needs a stick that answers: tests/unit/web/test_update.py",
+    "POST /update/stick": "needs a stick that answers: tests/unit/web/test_update.py",
     "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",
 }
 

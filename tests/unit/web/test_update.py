@@ -3,15 +3,18 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from appliance.domain.commands import Reboot
 from appliance.domain.job import JobState
+from appliance.domain.stick import Stick, StickState
 from appliance.domain.update import (
     INSTALL_JOB,
     OTHER_JOB,
+    STICK_JOB,
     Manifest,
     Outcome,
     Past,
@@ -157,7 +160,7 @@ def test_it_is_installed_as_it_was_seen_and_by_nobody_twice(world: World, admin:
     assert admin.post("/update/install", {"sha256": "0" * 64}).status == 400
     assert admin.post("/update/install", {"sha256": DIGEST}).status == 303
     [(job, request)] = world.parts.jobs.waiting(INSTALL_JOB)
-    assert json.loads(request) == {"by": "ada", "sha256": DIGEST}
+    assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": ""}
     assert "The updater is at work" in admin.post("/update/install", {"sha256": DIGEST}).text
     assert "The updater is at work" in admin.post("/update/give-up").text
     assert "The updater is at work" in announce(admin, b"other" * 2000).text
@@ -222,6 +225,21 @@ def test_a_job_that_failed_says_why(world: World, admin: Caller) -> None:
     job = world.parts.jobs.queue(INSTALL_JOB, "{}")
     world.parts.jobs.finish(job.id, JobState.FAILED, "Version 0.2.0 was not installed: the power is not good enough.")
     assert "the power is not good enough" in admin.get("/update").text
+
+
+def test_what_lies_on_a_stick_is_offered_and_copied_when_an_admin_says_so(world: World, admin: Caller) -> None:
+    assert "not plugged in any more" in admin.post("/update/stick", {"stick": "1234-ABCD"}).text
+    stick = Stick("1234-ABCD", "HOLIDAY", "exfat", "Maker", 64_000_000_000, None, StickState.DONE, "", is_confirmed=True)
+    world.parts.sticks.publish((replace(stick, bundle_bytes=250_000_000),))
+    page = admin.get("/update").text
+    assert "An update lies on the stick HOLIDAY, 250 MB." in page
+    assert world.parts.jobs.waiting(STICK_JOB) == []
+    assert admin.post("/update/stick", {"stick": "1234-ABCD"}).status == 303
+    [(_, request)] = world.parts.jobs.waiting(STICK_JOB)
+    assert json.loads(request) == {"by": "ada", "sha256": "", "fs_id": "1234-ABCD"}
+    assert "The bundle is copied from the stick" in admin.get("/update").text
+    assert "The updater is at work" in api(admin, "POST", "/api/v1/update/stick", {"fs_id": "1234-ABCD"}).text
+    assert acts(world) == ["update from a stick ordered"]
 
 
 def test_staff_sees_and_changes_nothing(panel: Panel, world: World, admin: Caller) -> None:

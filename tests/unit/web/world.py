@@ -29,6 +29,7 @@ from appliance.security.addresses import LocalAddresses
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
 from appliance.store.bundles import BundleStore
+from appliance.store.channelstate import ChannelStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
@@ -229,6 +230,8 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
                 Published(Updater("nightjar-test", "A", "A", "")),
                 Mailbox("update commands", 8),
                 FakeUpdateRecords(),
+                ChannelStore(data),
+                Mailbox("channel commands", 8),
             ),
             factory_reset=FakeFactoryReset(),
             camera_drivers=FakeCameraDrivers(),
