@@ -101,12 +101,10 @@ class Releasing:
             raise InputError("Stopped. What has come stays, and goes on with the next order.")
         piece, until_s = b"", self._clock.monotonic() + STEP_S
         while len(piece) < min(_PIECE_BYTES, release.size - self._have) and (not piece or self._clock.monotonic() < until_s):
-            more = download.read(_READ_BYTES)
+            more = download.read(min(_READ_BYTES, release.size - self._have - len(piece)))
             if not more:
                 raise FetchError("the file ended before its size was reached")
             piece += more
-        if self._have + len(piece) > release.size:
-            raise InputError("The file is longer than the channel says.")
         self._have = self._bundles.add(release.sha256, piece, self._have).have
         self._jobs.update(job.id, done=self._have, total=release.size, eta_s=None, message="It is downloaded")
         if self._have < release.size:

@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 
 import pytest
 
+from appliance.domain.channel import Release
 from appliance.domain.commands import Reboot
+from appliance.domain.errors import SettingsError
 from appliance.domain.job import JobState
 from appliance.domain.stick import Stick, StickState
 from appliance.domain.update import (
+    FETCH_JOB,
     INSTALL_JOB,
     OTHER_JOB,
     STICK_JOB,
+    CheckChannel,
     Manifest,
     Outcome,
     Past,
@@ -25,6 +29,8 @@ from appliance.domain.update import (
     Trial,
     Updater,
 )
+from appliance.settings.fields import from_form
+from appliance.store.channelstate import ChannelState
 from appliance.web.app import Panel
 from tests.unit.web.machinery import FakeUpdateRecords
 from tests.unit.web.world import Caller, Reply, World, callers
@@ -240,6 +246,48 @@ def test_what_lies_on_a_stick_is_offered_and_copied_when_an_admin_says_so(world:
     assert "The bundle is copied from the stick" in admin.get("/update").text
     assert "The updater is at work" in api(admin, "POST", "/api/v1/update/stick", {"fs_id": "1234-ABCD"}).text
     assert acts(world) == ["update from a stick ordered"]
+
+
+def test_the_channel_is_asked_and_what_it_offers_downloaded_when_an_admin_says_so(world: World, admin: Caller) -> None:
+    assert "None is set, so nobody is ever asked" in admin.get("/update").text
+    assert "No channel is set" in admin.post("/update/check").text
+    url, key = "https://example.org/channel.json", "A" * 43 + "="
+    settings = world.parts.settings.published.value
+    updates = settings.updates.model_copy(update={"channel_url": url, "channel_key": key})
+    world.parts.settings.save(settings.model_copy(update={"updates": updates}), "test")
+    assert admin.post("/update/check").status == 303
+    assert world.parts.update.channel_commands.take(0) == CheckChannel()
+    assert "does not offer this release any more" in admin.post("/update/download", {"sha256": DIGEST}).text
+    release = Release("0.3.0", "nightjar-test", "https://example.org/b.raucb", 250_000_000, DIGEST, "New\nthings", 100.0)
+    state = ChannelState(url, key, 7, DIGEST, NOW, NOW, "", release)
+    world.parts.update.channel.write(state)
+    page = admin.get("/update").text
+    assert "version 0.3.0 is there" in page
+    assert "New\nthings" in page
+    assert world.parts.jobs.waiting(FETCH_JOB) == []
+    assert admin.post("/update/download", {"sha256": DIGEST}).status == 303
+    [(_, request)] = world.parts.jobs.waiting(FETCH_JOB)
+    assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": ""}
+    assert "The bundle is downloaded" in admin.get("/update").text
+    assert api(admin, "POST", "/api/v1/update/download", {"sha256": DIGEST}).status == 400
+    assert api(admin, "POST", "/api/v1/update/check").status == 202
+    world.parts.update.channel.failed(state, NOW, "the server <b>cannot</b> be reached")
+    assert "The server &lt;b&gt;cannot&lt;/b&gt; be reached." in admin.get("/update").text
+    assert acts(world) == ["update channel asked", "update download ordered", "update channel asked"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"updates.channel_url": "https://example.org/c", "updates.channel_key": ""},
+        {"updates.channel_url": "", "updates.channel_key": "A" * 43 + "="},
+        {"updates.channel_url": "http://example.org/c", "updates.channel_key": "A" * 43 + "="},
+        {"updates.channel_url": "https://example.org/c", "updates.channel_key": "A" * 40},
+    ],
+)
+def test_a_channel_without_key_or_tls_cannot_be_set(world: World, sent: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"updates\.channel"):
+        from_form({**sent, "updates.action": "tell", "updates.quiet_hour": "11"}, world.parts.settings.published.value)
 
 
 def test_staff_sees_and_changes_nothing(panel: Panel, world: World, admin: Caller) -> None:
