@@ -1,4 +1,4 @@
-"""The channel service and a real web server over TLS: lists signed by openssl, replays, downloads that were cut, the quiet hour."""
+"""The channel service and a real server over TLS: lists signed by openssl, replays, downloads that were cut, the quiet hour."""
 
 import hashlib
 import os
