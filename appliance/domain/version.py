@@ -4,9 +4,9 @@ import re
 
 from appliance.domain.errors import InputError
 
-LONGEST = 80
+LONGEST = 64
 _NUMBER = r"(0|[1-9]\d{0,8})"
-_WORD = r"(?:0|[1-9]\d{0,17}|\d*[A-Za-z-][0-9A-Za-z-]*)"
+_WORD = r"(?:0|[1-9]\d{0,8}|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _FORM = re.compile(
     rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_WORD}(?:\.{_WORD})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII
 )

@@ -249,6 +249,8 @@ class UpdateService:
 
     def _tend(self, job: Job, order: Order, work: Installation | OtherHalf) -> None:
         ended = work.step()
+        if ended is None and isinstance(work, OtherHalf) and (refusal := self._reason_of_root()):
+            ended = Ended(is_well=False, reason=refusal)
         if ended is not None:
             self._work = None
             self._finish(job, order, work, ended)
@@ -282,7 +284,7 @@ class UpdateService:
         log.warning("an update was not installed: %s", reason)
 
     def _reason_of_root(self) -> str:
-        """Return why root has refused just now: RAUC tells only that a handler did."""
+        """Return why root has refused just now: RAUC tells only that a handler did, and systemd that a unit was started."""
         newest = next(iter(self._records.read().history), None)
         if newest is None or newest == self._newest or newest.outcome is not Outcome.REFUSED:
             return ""

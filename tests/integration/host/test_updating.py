@@ -42,7 +42,7 @@ from appliance.supervisor.health import HealthBoard
 from imagebuild.keys import Keys
 from tests.integration.host.busroom import COMMANDS, PANEL, VISITOR, missing_right, wait_for
 from tests.integration.host.newrauc import COMMANDS as RAUC_COMMANDS
-from tests.integration.host.raucroom import ROOT_BYTES, Machine, rauc_machine
+from tests.integration.host.raucroom import REFUSED, ROOT_BYTES, Machine, rauc_machine
 from tests.integration.host.standin import Body, Call, StandIn
 from tests.integration.host.test_machine_services import OUR_PYTHON, python
 
@@ -288,11 +288,14 @@ class Systemd(StandIn):
     """Starts the root oneshot that has the machine start from its other half, or only says so."""
 
     def __init__(self, machine: Machine) -> None:
-        self.machine, self.works, self.asked = machine, True, list[tuple[object, ...]]()
+        self.machine, self.works, self.refusal, self.asked = machine, True, "", list[tuple[object, ...]]()
         super().__init__(machine.room.address, SYSTEMD, "/none")
 
     def answer(self, call: Call) -> tuple[str, Body]:
         self.asked.append((call.method, *call.body))
+        if self.refusal:
+            line = json.dumps({**REFUSED, "reason": self.refusal})
+            (self.machine.records / "history.jsonl").write_text(f"{line}\n")
         if self.works:
             (self.machine.room.inside / "primary").write_text("B\n")
         return "o", ("/org/freedesktop/systemd1/job/1",)
@@ -309,10 +312,13 @@ def test_the_other_half_is_started_once_it_is_seen_to_be_next(works: Works, monk
         assert ended.state is JobState.FAILED
         assert "the start was not changed within a minute" in ended.message
         assert works.power.take(0) is None
-        systemd.works = True
+        systemd.refusal = "system B takes no part: it is empty"
+        ended = works.ended(works.order(OTHER_JOB))
+        assert ended.message == "The machine was not restarted: system B takes no part: it is empty."
+        systemd.works, systemd.refusal = True, ""
         assert works.ended(works.order(OTHER_JOB)).message == "The machine starts from B now."
         assert works.power.take(0) == Reboot()
-        assert systemd.asked == [("StartUnit", "nightjar-other-slot.service", "replace")] * 2
+        assert systemd.asked == [("StartUnit", "nightjar-other-slot.service", "replace")] * 3
     finally:
         systemd.leave()
 
