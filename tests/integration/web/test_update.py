@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from selenium.webdriver.common.by import By
 
 from appliance.domain.access import Scope
 from appliance.domain.update import BundleState
+from tests.conftest import ROOT
 from tests.integration.web.browser import chromium, complaints, fill_in, resize, submit
 from tests.integration.web.client import Answer
 from tests.integration.web.conftest import RunningPanel, running_panel
@@ -99,6 +102,22 @@ def test_it_goes_on_after_a_restart_of_the_panel(tmp_path: Path) -> None:
         assert announce(running, admin)["have"] == 8 * MIB
         assert json.loads(put(running, f"{UPLOAD}?offset={8 * MIB}", DATA[8 * MIB :], admin).body)["is_whole"]
         assert running.world.parts.update.bundles.path.read_bytes() == DATA
+
+
+@pytest.mark.needs("curl", "bash", "split", "sha256sum")
+def test_the_commands_of_the_manual_bring_a_bundle(claimed: RunningPanel, tmp_path: Path) -> None:
+    chapter = (ROOT / "appliance/manual/updates.md").read_text()
+    [block] = re.findall(r"\n((?:    .*\n)+)", chapter[chapter.index("## With a program") : chapter.index("Then, once `ask $A`")])
+    (tmp_path / "nightjar-ca.pem").write_bytes(claimed.world.parts.certificates.authority_pem)
+    (tmp_path / "nightjar.raucb").write_bytes(DATA)
+    script = block.replace("https://roof.local", claimed.address) + "ask $A\n"
+    environment = {"PATH": os.environ["PATH"], "TOKEN": claimed.world.api_token(Scope.ADMIN)}
+    ended = subprocess.run(
+        ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert json.loads(ended.stdout.splitlines()[-1])["bundle"]["sha256"] == DIGEST
+    assert claimed.world.parts.update.bundles.path.read_bytes() == DATA
 
 
 @pytest.fixture
