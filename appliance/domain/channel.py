@@ -89,12 +89,14 @@ def choose(channel: Channel, *, running: str, compatible: str, device_id: str, b
     fitting = [
         one
         for one in channel.releases
-        if one.compatible == compatible
-        and one.version not in bad
-        and is_older(running, one.version)
-        and place_of(device_id, one.version) < one.percent
+        if one.compatible == compatible and is_still_for(one, running, bad) and place_of(device_id, one.version) < one.percent
     ]
     return max(fitting, key=lambda one: version_key(one.version), default=None)
+
+
+def is_still_for(release: Release, running: str, bad: Collection[str]) -> bool:
+    """Return whether a release is newer than what runs and has not failed here."""
+    return is_older(running, release.version) and release.version not in bad
 
 
 def place_of(device_id: str, what: str) -> float:

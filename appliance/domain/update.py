@@ -180,6 +180,8 @@ class Order:
     """Of the bundle, where it is about one that is here."""
     fs_id: str = ""
     """Of the stick, where it is about one that lies on it."""
+    half: str = ""
+    """Which half ran when it was given: after a start from the other one it would mean the opposite."""
 
     def to_json(self) -> str:
         """Return it as a job's request."""
@@ -193,8 +195,8 @@ def order_of(text: str) -> Order:
     except (ValueError, RecursionError) as error:
         raise InputError("This order cannot be read.") from error
     match tree:
-        case {"by": str() as by, "sha256": str() as sha256, "fs_id": str() as fs_id}:
-            return Order(by, sha256, fs_id)
+        case {"by": str() as by, "sha256": str() as sha256, "fs_id": str() as fs_id, "half": str() as half}:
+            return Order(by, sha256, fs_id, half)
     raise InputError("This order cannot be read.")
 
 

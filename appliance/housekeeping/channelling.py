@@ -6,10 +6,11 @@ ordered. What is fetched is looked at by the update service like any other bundl
 
 import hashlib
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from appliance.domain.channel import LARGEST_FILE, choose, parse_channel, place_of
+from appliance.domain.channel import LARGEST_FILE, choose, is_still_for, parse_channel, place_of
 from appliance.domain.clock import Clock
 from appliance.domain.commands import PowerCommand, Reboot
 from appliance.domain.errors import FetchError, InputError, SecurityError
@@ -92,7 +93,7 @@ class ChannelService:
             self._board.clear_issue(_OFFERED)
             self._releasing.step(None)
             return
-        state = self._states.read(updates.channel_url, updates.channel_key)
+        state = self._still(self._states.read(updates.channel_url, updates.channel_key))
         if not self._updater.value.unavailable and (asked or self._is_due(state)):
             state = self._ask(state)
         self._tell(state)
@@ -142,9 +143,15 @@ class ChannelService:
         self._states.write(told)
         return told
 
+    def _still(self, state: ChannelState) -> ChannelState:
+        """Leave out what was offered and has been installed, or has failed, since."""
+        if state.offered is None or is_still_for(state.offered, self._version, self._records.read().bad):
+            return state
+        return replace(state, offered=None)
+
     def _tell(self, state: ChannelState) -> None:
         offered = state.offered
-        if offered is None or offered.version in self._records.read().bad or offered.version == self._version:
+        if offered is None:
             self._board.clear_issue(_OFFERED)
             return
         self._board.raise_issue(
@@ -158,7 +165,7 @@ class ChannelService:
         """At the quiet hour, fetch and install what is offered, as far as an admin has chosen that in the settings."""
         now = self._clock.now().astimezone(ZoneInfo(self._settings.value.site.timezone))
         is_quiet = now.hour == updates.quiet_hour
-        if updates.action is ChannelAction.TELL or not is_quiet or self._updater.value.unavailable or self._jobs.has_open(JOBS):
+        if updates.action is ChannelAction.TELL or not is_quiet or not self._updater.value.is_known or self._jobs.has_open(JOBS):
             return
         bundle = self._bundles.bundle()
         is_own = bundle is not None and bundle.announced.source is Source.CHANNEL and not bundle.announced.by
@@ -166,7 +173,7 @@ class ChannelService:
             case None | BundleState.INSTALLED if state.offered is not None and not self._updater.value.is_restart_due:
                 self._fetch(state.offered.version, now, state.offered.sha256)
             case BundleState.CHECKED if is_own and bundle is not None and updates.action is ChannelAction.INSTALL:
-                order = Order("", bundle.announced.sha256).to_json()
+                order = Order("", bundle.announced.sha256, half=self._updater.value.booted).to_json()
                 self._jobs.queue(INSTALL_JOB, order, "It waits for the updater.", unit="percent")
                 self._audit.add("", ADDRESS, "update install ordered", "by itself, as the settings say")
             case BundleState.INSTALLED if is_own and updates.action is ChannelAction.INSTALL:

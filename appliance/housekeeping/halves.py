@@ -49,11 +49,15 @@ class Installation:
     ----------
     version : str
         Of the bundle, to know it again in the other half.
+    is_follow_only : bool
+        Whether nothing is begun: the updater was at work, and may have ended since.
     """
 
-    def __init__(self, rauc: Rauc, jobs: JobStore, job_id: int, bundle: Path, version: str, clock: Clock) -> None:
+    def __init__(
+        self, rauc: Rauc, jobs: JobStore, job_id: int, bundle: Path, version: str, clock: Clock, *, is_follow_only: bool
+    ) -> None:
         self._rauc, self._jobs, self._job_id = rauc, jobs, job_id
-        self._bundle, self._version, self._clock = bundle, version, clock
+        self._bundle, self._version, self._clock, self._is_follow_only = bundle, version, clock, is_follow_only
         self._completion: Completion | None = None
         self._told: tuple[int, str] | None = None
         self._idle_since_s: float | None = None
@@ -67,6 +71,8 @@ class Installation:
         if self._rauc.writing().is_idle:
             if self._is_written():
                 return Ended(is_well=True)
+            if self._is_follow_only:
+                return self._failed()
             self._rauc.begin(self._bundle)
         self._jobs.start(self._job_id, "The other half is being written")
         return None

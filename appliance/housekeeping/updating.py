@@ -220,6 +220,12 @@ class UpdateService:
         """Begin with the job that waits longest; return whether there is one."""
         for job, order in self._waiting()[:1]:
             self._newest = next(iter(self._records.read().history), None)
+            is_known = self._updater.value.is_known
+            if is_known and order.half != self._updater.value.booted:
+                self._end_outlived(job, order)
+                return True
+            if not is_known and job.kind == OTHER_JOB:
+                return False
             work = self._work_of(job, order)
             if isinstance(work, str):
                 self._jobs.finish(job.id, JobState.FAILED, f"Nothing was installed: {work}.")
@@ -235,6 +241,15 @@ class UpdateService:
             return True
         return False
 
+    def _end_outlived(self, job: Job, order: Order) -> None:
+        """End a job that a start from the other half has come before: done again, it would write over what is fallen back to."""
+        bundle = self._bundles.bundle()
+        is_it = bundle is not None and bundle.announced.sha256 == order.sha256 and bundle.manifest is not None
+        if is_it and bundle is not None and bundle.manifest is not None and bundle.manifest.version == self._version:
+            self._bundles.keep_installed(bundle)
+        words = f"The machine was started from half {self._updater.value.booted} meanwhile. Nothing more was done."
+        self._jobs.finish(job.id, JobState.STOPPED, words)
+
     def _work_of(self, job: Job, order: Order) -> Installation | OtherHalf | str:
         """Return what a job asks for, or why it is not done."""
         if job.kind == OTHER_JOB:
@@ -245,7 +260,10 @@ class UpdateService:
         if bundle.manifest is None:
             return "the bundle was not looked at"
         reason = why_not(bundle.manifest, self._updater.value.compatible, self._version, self._records.read().bad)
-        return reason or Installation(self._rauc, self._jobs, job.id, self._bundles.path, bundle.manifest.version, self._clock)
+        if reason:
+            return reason
+        path, version, is_follow_only = self._bundles.path, bundle.manifest.version, not self._updater.value.is_known
+        return Installation(self._rauc, self._jobs, job.id, path, version, self._clock, is_follow_only=is_follow_only)
 
     def _tend(self, job: Job, order: Order, work: Installation | OtherHalf) -> None:
         ended = work.step()

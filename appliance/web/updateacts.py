@@ -1,7 +1,9 @@
 """What an admin does with updates, in the panel or through the API: each act is done and then written into the audit log."""
 
 import re
+from dataclasses import replace
 
+from appliance.domain.channel import is_still_for
 from appliance.domain.commands import Reboot
 from appliance.domain.dawn import dawn_after
 from appliance.domain.errors import InputError, MachineError, UnavailableError
@@ -125,8 +127,13 @@ def give_up(visit: Visit) -> None:
 
 def channel_state(visit: Visit) -> ChannelState | None:
     """Return what is remembered of the update channel; None where none is set."""
-    updates = visit.settings.updates
-    return visit.parts.update.channel.read(updates.channel_url, updates.channel_key) if updates.channel_url else None
+    updates, parts = visit.settings.updates, visit.parts
+    if not updates.channel_url:
+        return None
+    state = parts.update.channel.read(updates.channel_url, updates.channel_key)
+    if state.offered is None or is_still_for(state.offered, parts.version, parts.update.records.read().bad):
+        return state
+    return replace(state, offered=None)  # it has been installed since, or has failed
 
 
 def check_channel(visit: Visit) -> None:
@@ -161,7 +168,7 @@ def install(visit: Visit, sha256: str) -> Job:
         raise InputError("This is not the bundle that is here now. Look at the page again.")
     if bundle.state is not BundleState.CHECKED:
         raise InputError("This bundle is installed already: restart the machine to start it.")
-    request = Order(visit.visitor.name, sha256).to_json()
+    request = Order(visit.visitor.name, sha256, half=_running_half(parts)).to_json()
     job = parts.jobs.queue(INSTALL_JOB, request, "It waits for the updater.", unit="percent")
     visit.note("update install ordered", f"job {job.id}: version {bundle.manifest.version}")
     parts.update.commands.put(LookAgain())
@@ -208,10 +215,18 @@ def start_other(visit: Visit) -> Job:
     system = visit.machine.slots.value
     if system is None or len(system.slots) < 2:
         raise MachineError("the updater does not tell of another half")
-    job = parts.jobs.queue(OTHER_JOB, Order(visit.visitor.name).to_json(), "The other half is chosen.", unit="steps")
+    request = Order(visit.visitor.name, half=_running_half(parts)).to_json()
+    job = parts.jobs.queue(OTHER_JOB, request, "The other half is chosen.", unit="steps")
     visit.note("start from the other half ordered", f"job {job.id}")
     parts.update.commands.put(LookAgain())
     return job
+
+
+def _running_half(parts: WebParts) -> str:
+    """Return the half that runs; BusyError while nobody tells."""
+    if not parts.update.updater.value.is_known:
+        raise BusyError("The updater is busy. Try again in a moment.", 5)
+    return parts.update.updater.value.booted
 
 
 def _check_available(parts: WebParts) -> None:

@@ -146,7 +146,7 @@ def _page(visit: Visit, error: Refusal | None = None) -> Page:
         "problem": problem,
         "zone": _zone(visit),
         "notice": notice(visit.query),
-        "scripts": ("update.js",) if visit.visitor.is_admin else (),
+        "scripts": ("update.js",),
         "refresh": "10",
         "active": "system",
     }

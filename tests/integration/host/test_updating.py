@@ -112,7 +112,7 @@ class Works:
         return self.bundles.refused() if bundle is None else bundle if bundle.state is not BundleState.NEW else None
 
     def order(self, kind: str, digest: str = "") -> Job:
-        return self.jobs.queue(kind, Order("ada", digest).to_json())
+        return self.jobs.queue(kind, Order("ada", digest, half="A").to_json())
 
     def ended(self, job: Job) -> Job:
         """Step until a job is over."""

@@ -314,7 +314,7 @@ def test_at_the_quiet_hour_it_goes_as_far_as_an_admin_has_chosen(works: Works, a
     assert len(waiting) == installs
     if not installs:
         return
-    assert waiting[0][1] == Order("", hashlib.sha256(DATA).hexdigest()).to_json()
+    assert waiting[0][1] == Order("", hashlib.sha256(DATA).hexdigest(), half="A").to_json()
     works.service.step()
     assert len(works.jobs.waiting(INSTALL_JOB)) == 1, "once"
     bundle = works.bundles.bundle()

@@ -15,6 +15,7 @@ from appliance.domain.health import Severity
 from appliance.domain.job import JobState
 from appliance.domain.update import (
     INSTALL_JOB,
+    OTHER_JOB,
     Announced,
     BundleState,
     Manifest,
@@ -124,7 +125,7 @@ class Rauc:
         return ""
 
     def start_other_slot(self) -> None:
-        raise AssertionError("nobody asked for it")
+        raise AssertionError("it is not to be started again")
 
     def _fail(self) -> None:
         if self.error is not None:
@@ -148,6 +149,10 @@ class Works:
         self.audit, self.board = AuditStore(database, self.time), HealthBoard(self.time)
         self.power: Mailbox[PowerCommand] = Mailbox("power", 4)
         self.updater = Published(Updater())
+        self.service = self.again()
+
+    def again(self) -> UpdateService:
+        """Return the service as another start of the program makes it."""
         commands: Mailbox[UpdateCommand] = Mailbox("update", 4)
         self.service = UpdateService(
             rauc=self.rauc, units=self.rauc, records=self.root, bundles=self.bundles, jobs=self.jobs, audit=self.audit,
@@ -155,6 +160,7 @@ class Works:
             board=self.board, clock=self.time, sky_clock=self.time, beat=lambda: None,
         )  # fmt: skip
         self.service.open()
+        return self.service
 
     def place(self, latitude_deg: float | None, longitude_deg: float | None) -> None:
         now = self.settings.value
@@ -249,12 +255,53 @@ def test_a_version_that_failed_since_it_was_looked_at_is_not_installed(works: Wo
     digest = works.bring()
     works.step()
     works.root.now = Records(bad=("7.0.0",))
-    job = works.jobs.queue(INSTALL_JOB, Order("ada", digest).to_json())
+    job = works.jobs.queue(INSTALL_JOB, Order("ada", digest, half="A").to_json())
     works.step()
     ended = works.jobs.get(job.id)
     assert ended is not None
     assert ended.state is JobState.FAILED
     assert "did not prove itself" in ended.message
+    assert works.rauc.begun == []
+
+
+@pytest.mark.parametrize("version", ["6.0.0", "7.0.0"])
+def test_an_order_is_not_carried_out_again_after_a_start_from_the_other_half(works: Works, version: str) -> None:
+    """A power cut just before the job's end was written: done again, it would write over what is fallen back to."""
+    works.rauc.manifest = Manifest(version, "nightjar-test", "", "verity")
+    digest = works.bring()
+    works.step()
+    jobs = [works.jobs.queue(INSTALL_JOB, Order("ada", digest, half="B").to_json())]
+    jobs.append(works.jobs.queue(OTHER_JOB, Order("ada", half="B").to_json()))
+    for job in jobs:
+        works.jobs.start(job.id, "")
+    works.service.open()  # another start of the program
+    for _ in range(4):
+        works.step()
+    ended = [works.jobs.get(job.id) for job in jobs]
+    assert [job.state for job in ended if job is not None] == [JobState.STOPPED] * 2
+    assert (works.rauc.begun, works.power.take(0)) == ([], None)
+    bundle = works.bundles.bundle()
+    assert bundle is not None
+    assert bundle.state is (BundleState.INSTALLED if version == "6.0.0" else BundleState.CHECKED)
+
+
+def test_an_updater_that_is_at_work_is_followed_and_one_that_has_ended_not_begun_again(works: Works) -> None:
+    digest = works.bring()
+    works.step()
+    works.rauc.error, works.rauc.is_idle = ServiceError("x", "already processing a different method"), False
+    job = works.jobs.queue(INSTALL_JOB, Order("ada", digest, half="A").to_json())
+    works.step()
+    now = works.jobs.get(job.id)
+    assert now is not None
+    assert (now.state, works.rauc.begun) == (JobState.RUNNING, [])
+    works.service.close()
+    works.jobs.put_back(job.id, "")
+    works.rauc.is_idle = True
+    works.again()
+    works.step()
+    now = works.jobs.get(job.id)
+    assert now is not None
+    assert now.state is JobState.FAILED
     assert works.rauc.begun == []
 
 

@@ -166,13 +166,21 @@ def test_it_is_installed_as_it_was_seen_and_by_nobody_twice(world: World, admin:
     assert admin.post("/update/install", {"sha256": "0" * 64}).status == 400
     assert admin.post("/update/install", {"sha256": DIGEST}).status == 303
     [(job, request)] = world.parts.jobs.waiting(INSTALL_JOB)
-    assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": ""}
+    assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": "", "half": "A"}
     assert "The updater is at work" in admin.post("/update/install", {"sha256": DIGEST}).text
     assert "The updater is at work" in admin.post("/update/give-up").text
     assert "The updater is at work" in announce(admin, b"other" * 2000).text
     assert "The other half is being written" in admin.get("/update").text
     assert json.loads(admin.get("/api/v1/update").body)["job"]["id"] == job.id
     assert acts(world)[-1] == "update install ordered"
+
+
+def test_while_the_updater_tells_nothing_of_the_halves_nothing_is_ordered(world: World, admin: Caller) -> None:
+    bring(admin, world)
+    world.parts.update.updater.publish(Updater("nightjar-test", "", "", ""))
+    for path, body in (("install", {"sha256": DIGEST}), ("other-half", None)):
+        assert api(admin, "POST", f"/api/v1/update/{path}", body).status == 503
+    assert world.parts.jobs.recent() == []
 
 
 def test_it_restarts_now_or_at_dawn_once_something_waits_for_it(world: World, admin: Caller) -> None:
@@ -242,7 +250,7 @@ def test_what_lies_on_a_stick_is_offered_and_copied_when_an_admin_says_so(world:
     assert world.parts.jobs.waiting(STICK_JOB) == []
     assert admin.post("/update/stick", {"stick": "1234-ABCD"}).status == 303
     [(_, request)] = world.parts.jobs.waiting(STICK_JOB)
-    assert json.loads(request) == {"by": "ada", "sha256": "", "fs_id": "1234-ABCD"}
+    assert json.loads(request) == {"by": "ada", "sha256": "", "fs_id": "1234-ABCD", "half": ""}
     assert "The bundle is copied from the stick" in admin.get("/update").text
     assert "The updater is at work" in api(admin, "POST", "/api/v1/update/stick", {"fs_id": "1234-ABCD"}).text
     assert acts(world) == ["update from a stick ordered"]
@@ -267,10 +275,14 @@ def test_the_channel_is_asked_and_what_it_offers_downloaded_when_an_admin_says_s
     assert world.parts.jobs.waiting(FETCH_JOB) == []
     assert admin.post("/update/download", {"sha256": DIGEST}).status == 303
     [(_, request)] = world.parts.jobs.waiting(FETCH_JOB)
-    assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": ""}
+    assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": "", "half": ""}
     assert "The bundle is downloaded" in admin.get("/update").text
     assert api(admin, "POST", "/api/v1/update/download", {"sha256": DIGEST}).status == 400
     assert api(admin, "POST", "/api/v1/update/check").status == 202
+    records = world.parts.update.records
+    assert isinstance(records, FakeUpdateRecords)
+    records.now = Records(bad=("0.3.0",))
+    assert "version 0.3.0 is there" not in admin.get("/update").text, "it has failed here since"
     world.parts.update.channel.failed(state, NOW, "the server <b>cannot</b> be reached")
     assert "The server &lt;b&gt;cannot&lt;/b&gt; be reached." in admin.get("/update").text
     assert acts(world) == ["update channel asked", "update download ordered", "update channel asked"]
@@ -295,4 +307,3 @@ def test_staff_sees_and_changes_nothing(panel: Panel, world: World, admin: Calle
     page = callers(panel, world)["staff"].get("/update").text
     assert "Version 0.2.0 can be installed" in page
     assert "<form" not in page
-    assert "update.js" not in page
