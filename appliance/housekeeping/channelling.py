@@ -16,6 +16,7 @@ from appliance.domain.commands import PowerCommand, Reboot
 from appliance.domain.errors import FetchError, InputError, SecurityError
 from appliance.domain.health import Severity
 from appliance.domain.update import INSTALL_JOB, JOBS, BundleState, CheckChannel, Order, Source, Updater
+from appliance.housekeeping.every import Every
 from appliance.housekeeping.fetching import Fetcher
 from appliance.housekeeping.releasing import Releasing
 from appliance.housekeeping.updateports import RecordsOfRoot
@@ -37,6 +38,8 @@ LEAST, SPREAD = timedelta(hours=22), timedelta(hours=4)
 """Between two questions; each appliance has its own place in the spread, so that they do not all come at once."""
 AGAIN = timedelta(hours=1)
 """After a question that came to nothing."""
+READ_EVERY_S = 30.0
+"""How often root's notes are read again."""
 LARGEST_SIGNATURE = 1024
 ADDRESS = "update channel"
 _OFFERED = "update.offered"
@@ -79,6 +82,7 @@ class ChannelService:
         self._tried: tuple[str, int] | None = None
         """Which release was fetched by itself, and on which day: once a day, however that ends."""
         self._has_restarted = False
+        self._read_again, self._bad = Every(READ_EVERY_S), frozenset[str]()
 
     def open(self) -> None:
         """Let a download wait again that a crash left as running."""
@@ -93,6 +97,8 @@ class ChannelService:
             self._board.clear_issue(_OFFERED)
             self._releasing.step(None)
             return
+        if asked or self._read_again.is_due(self._clock.monotonic()):
+            self._bad = frozenset(self._records.read().bad)
         state = self._still(self._states.read(updates.channel_url, updates.channel_key))
         if not self._updater.value.unavailable and (asked or self._is_due(state)):
             state = self._ask(state)
@@ -137,7 +143,7 @@ class ChannelService:
             running=self._version,
             compatible=self._updater.value.compatible,
             device_id=self._device_id,
-            bad=self._records.read().bad,
+            bad=self._bad,
         )
         told = ChannelState(state.url, state.key, channel.serial, digest, channel.made_at, now, "", offered)
         self._states.write(told)
@@ -145,7 +151,7 @@ class ChannelService:
 
     def _still(self, state: ChannelState) -> ChannelState:
         """Leave out what was offered and has been installed, or has failed, since."""
-        if state.offered is None or is_still_for(state.offered, self._version, self._records.read().bad):
+        if state.offered is None or is_still_for(state.offered, self._version, self._bad):
             return state
         return replace(state, offered=None)
 

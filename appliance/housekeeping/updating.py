@@ -94,7 +94,7 @@ class UpdateService:
         self._power, self._version, self._board, self._clock, self._beat = power, version, board, clock, beat
         self._dawn = DawnRestart(bundles, settings, power, audit, sky_clock)
         self._work: tuple[Job, Order, Installation | OtherHalf] | None = None
-        self._look, self._hourly = Every(LOOK_EVERY_S), Every(3600.0)
+        self._look = Every(LOOK_EVERY_S)
         self._inspect_at_s = float("-inf")
         self._newest: Past | None = None
         """The last line of the history when the work began."""
@@ -120,7 +120,8 @@ class UpdateService:
         elif not self._begin_next():
             self._look_at_bundle()
         self._dawn.step(self._updater.value)
-        if self._commands.take(0.0 if self._work else WAIT_S) is not None:
+        is_waiting = self._work is not None and isinstance(self._work[2], Installation)  # for the updater's end, itself
+        if self._commands.take(0.0 if is_waiting else WAIT_S) is not None:
             self._inspect_at_s = float("-inf")
             self._look_around()
 
