@@ -105,7 +105,14 @@ class Bench:
         (content / "root.img").write_bytes(os.urandom(ROOT_BYTES))
         text = MANIFEST.format(compatible=compatible, version=version, notes=notes, format=form)
         (content / "manifest.raucm").write_text(text)
-        command = [*rauc_command(), f"--cert={signed_by.signer}", f"--key={signed_by.signer_key}", "bundle", content, made]
+        command = [
+            *rauc_command(),
+            f"--cert={signed_by.signer}",
+            f"--key={signed_by.signer_key}",
+            "bundle",
+            str(content),
+            str(made),
+        ]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr
         return made.read_bytes()

@@ -95,8 +95,6 @@ def channel_site(folder: Path) -> Iterator[tuple[Site, str]]:
             self.end_headers()
             sent = body[begin:] if site.cut_after is None else body[begin : begin + site.cut_after]
             self.wfile.write(sent)
-            if site.cut_after is not None:
-                self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass
