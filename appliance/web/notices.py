@@ -38,6 +38,7 @@ NOTICES: Mapping[str, str] = {
     "export-ordered": "The export is ordered.",
     "job-stopped": "The export ends. What is copied already stays on the stick.",
     "update-channel-asked": "The channel is being asked.",
+    "update-stopped": "It is being stopped.",
     "update-given-up": "The bundle is gone from here.",
     "update-restart-dawn": "The machine restarts at dawn, when the night's last frame is stored.",
     "update-restart-not": "The restart at dawn is called off.",

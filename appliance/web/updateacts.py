@@ -94,6 +94,14 @@ def take(visit: Visit, sha256: str, offset: int, data: bytes) -> Arriving:
     return arriving
 
 
+def stop_coming(visit: Visit) -> None:
+    """End the copying or downloading that goes on; writing into the other half is not stopped."""
+    job = newest_job(visit.parts)
+    if job is None or job.kind not in (STICK_JOB, FETCH_JOB) or not visit.parts.jobs.request_stop(job.id):
+        raise InputError("Nothing is on its way that could be stopped.")
+    visit.note("job stopped", f"job {job.id}")
+
+
 def take_from_stick(visit: Visit, fs_id: str) -> Job:
     """Have the bundle that lies on a stick copied here and looked at."""
     parts = visit.parts

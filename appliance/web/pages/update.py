@@ -13,7 +13,7 @@ from appliance.web.api.updateviews import UpdateView
 from appliance.web.notices import notice
 from appliance.web.problems import problem_of
 from appliance.web.routes import route
-from appliance.web.updateacts import check_channel, fetch, give_up, install, restart, start_other, take_from_stick
+from appliance.web.updateacts import check_channel, fetch, give_up, install, restart, start_other, stop_coming, take_from_stick
 from appliance.web.usbacts import name_of
 from appliance.web.visit import Visit
 
@@ -36,6 +36,16 @@ def take_bundle_from_stick(visit: Visit) -> Answer:
     except (InputError, MachineError) as error:
         return _page(visit, error)
     return Redirect(HERE)
+
+
+@route("POST", "/update/stop", access=Access.ADMIN)
+def stop(visit: Visit) -> Answer:
+    """End the copying or downloading of a bundle."""
+    try:
+        stop_coming(visit)
+    except InputError as error:
+        return _page(visit, error)
+    return Redirect(f"{HERE}?done=update-stopped")
 
 
 @route("POST", "/update/check", access=Access.ADMIN)

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "POST /update/check": "needs a channel: tests/unit/web/test_update.py",
     "POST /update/download": "needs a channel: tests/unit/web/test_update.py",
     "POST /api/v1/update/stick": "needs a stick that answers: tests/unit/web/test_update.py",
+    "POST /update/stop": "needs a stick that answers: tests/unit/web/test_update.py",
     "POST /update/stick": "needs a stick that answers: tests/unit/web/test_update.py",
     "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",
 }

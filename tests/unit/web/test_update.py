@@ -169,6 +169,7 @@ def test_it_is_installed_as_it_was_seen_and_by_nobody_twice(world: World, admin:
     assert json.loads(request) == {"by": "ada", "sha256": DIGEST, "fs_id": "", "half": "A"}
     assert "The updater is at work" in admin.post("/update/install", {"sha256": DIGEST}).text
     assert "The updater is at work" in admin.post("/update/give-up").text
+    assert "Nothing is on its way that could be stopped" in admin.post("/update/stop").text
     assert "The updater is at work" in announce(admin, b"other" * 2000).text
     assert "The other half is being written" in admin.get("/update").text
     assert json.loads(admin.get("/api/v1/update").body)["job"]["id"] == job.id
@@ -253,7 +254,11 @@ def test_what_lies_on_a_stick_is_offered_and_copied_when_an_admin_says_so(world:
     assert json.loads(request) == {"by": "ada", "sha256": "", "fs_id": "1234-ABCD", "half": ""}
     assert "The bundle is copied from the stick" in admin.get("/update").text
     assert "The updater is at work" in api(admin, "POST", "/api/v1/update/stick", {"fs_id": "1234-ABCD"}).text
+    assert admin.post("/update/stop").status == 303
+    assert world.parts.jobs.waiting(STICK_JOB) == []
+    assert "Nothing is on its way that could be stopped" in admin.post("/update/stop").text
     assert acts(world) == ["update from a stick ordered"]
+    assert world.parts.audit.page()[0].action == "job stopped"
 
 
 def test_the_channel_is_asked_and_what_it_offers_downloaded_when_an_admin_says_so(world: World, admin: Caller) -> None:
