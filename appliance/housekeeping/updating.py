@@ -285,7 +285,8 @@ class UpdateService:
                 self._jobs.finish(job.id, JobState.DONE, f"The machine starts from {self._updater.value.next} now.")
                 self._power.put(Reboot())
             case OtherHalf():
-                self._jobs.finish(job.id, JobState.FAILED, f"The machine was not restarted: {ended.reason}.")
+                reason = self._reason_of_root() or ended.reason
+                self._jobs.finish(job.id, JobState.FAILED, f"The machine was not restarted: {reason}.")
 
     def _installed(self, job: Job, order: Order, ended: Ended) -> None:
         bundle = self._bundles.bundle()
