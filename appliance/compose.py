@@ -3,7 +3,7 @@
     camera -> frames(2) -> pipeline -> files, rows, measured, latest
     web    -> settings revisions, camera and power commands, jobs;  reads latest, camera status, health board, stores
     housekeeping -> room on the disk, backups, readings of the machine
-    machinery -> the machine's power, network, screen and USB sticks (`machinery.py`)
+    machinery -> the machine's power, network, screen, USB sticks and updates (`machinery.py`)
     upload -> one worker a target, made and ended as the settings say: rows -> files on other computers, posts, mails
     notices -> health board -> files, rows for the targets that want to hear of issues
 
@@ -46,7 +46,7 @@ from appliance.housekeeping.naming import NameKeeper
 from appliance.housekeeping.ownersfile import OwnersFileKeeper
 from appliance.housekeeping.peers import PeerKeeper
 from appliance.housekeeping.service import HousekeepingService
-from appliance.machinery import MachineChannels, Machinery
+from appliance.machinery import MachineChannels, Machinery, make_update_parts
 from appliance.pipeline.service import PipelineService
 from appliance.security.tokens import new_point_key, new_setup_code
 from appliance.settings.parse import to_json
@@ -199,6 +199,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
     latest: Published[StoredFrame | None] = Published(frame_store.latest())
     stick_store, jobs = StickStore(database, true_clock), JobStore(database, true_clock)
     reading_store = ReadingStore(database)
+    update = make_update_parts(folder, channels, around.update_records)
     stores = GateStores(
         accounts=AccountStore(database, true_clock),
         sessions=SessionStore(database, true_clock, lambda: session_limits(settings.value)),
@@ -256,9 +257,12 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
         device_id=device_id,
         stick_store=stick_store,
         jobs=jobs,
+        update=update,
+        version=__version__,
         audit=stored.audit,
         board=board,
         clock=true_clock,
+        sky_clock=clock,
         point_key=point_key.value,
         frames=frames,
         developed=developed,
@@ -305,6 +309,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     network_commands=channels.network_commands,
                     network_situation=channels.network_situation,
                     updates=Updates(bus),
+                    update=update,
                     factory_reset=FactoryReset(units, around.shown),
                     camera_drivers=IndiDrivers(is_followed=around.follows_driver),
                     radio_country=RadioCountry(around.shown),

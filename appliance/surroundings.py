@@ -20,6 +20,7 @@ from appliance.host.bus import Bus
 from appliance.host.driverhost import ChildDriverHost, DriverHost
 from appliance.host.fifo import FifoDriverHost
 from appliance.host.ownerfiles import OwnerFiles
+from appliance.host.updaterecords import FOLDER as UPDATE_RECORDS
 from appliance.security.names import names_for
 from appliance.security.tokens import device_id_of, new_device_id
 from appliance.settings.schema import Settings
@@ -63,6 +64,8 @@ class Surroundings(Protocol):
     """Whether the INDI server runs the driver that the settings name."""
     handed: OwnerFiles
     """What the machine's start hands over."""
+    update_records: Path | None
+    """Where root writes down what became of updates; None where nobody does."""
 
     @property
     def panel(self) -> str:
@@ -116,6 +119,7 @@ class Development:
         self.shown: Path | None = None
         self.keeps_setup_code = self.follows_driver = False
         self.handed = OwnerFiles(_NOTHING, _NOTHING)
+        self.update_records: Path | None = None
 
     @property
     def panel(self) -> str:
@@ -175,6 +179,7 @@ class Device:
         self.shown: Path | None = SHOWN
         self.keeps_setup_code, self.follows_driver = True, camera is None
         self.handed = OwnerFiles()
+        self.update_records: Path | None = UPDATE_RECORDS
 
     @property
     def panel(self) -> str:

@@ -17,6 +17,7 @@ NightjarError
     UnavailableError       there is no such service here, or it does not answer: "not available on this machine: ..."
     DeniedError            the machine's rules (polkit, D-Bus policy) say no
     ServiceError           a service refused for a reason of its own; holds the error's name
+  FetchError               a file of the update channel cannot be fetched now
   UploadError              a target cannot be reached or used now; holds the fault
   UploadRefusedError       a target does not take one file, for good
   StoppedError             long work was asked to end
@@ -115,6 +116,10 @@ class ServiceError(MachineError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+class FetchError(NightjarError):
+    """A file of the update channel cannot be fetched now; the message says why, as part of a sentence."""
 
 
 class UploadError(NightjarError):

@@ -54,6 +54,8 @@ class Stick:
     """The job that works on it, or worked on it last."""
     is_safe_to_remove: bool = False
     """Whether nothing is mounted or written: it can be pulled out."""
+    bundle_bytes: int = 0
+    """Of the update that was seen on it; 0 where none was."""
 
 
 class ExportKind(StrEnum):

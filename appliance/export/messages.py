@@ -47,6 +47,8 @@ class Task:
     is_look_only: bool = False
     """Only tell whether there is a `nightjar-export.toml`, and write nothing."""
     speed_bytes_s: int = 20 << 20
+    takes_bundle: bool = False
+    """Only copy the update that lies on the stick into the data folder, and write nothing to the stick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Looked:
 
     free_bytes: int
     has_request: bool
+    bundle_bytes: int = 0
+    """Of the update that lies there; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ MANIFEST = "SHA256SUMS"
 PART = "copying.part"
 """The one temporary file, in the device's folder; what a pull left under this name is known without looking around."""
 REQUEST = "nightjar-export.toml"
+BUNDLE = "nightjar-update.raucb"
+"""An update that its owner has put there, at the top of the stick; it is taken when an admin says so, and never by itself."""
 LARGEST_ON_FAT = (4 << 30) - 1
 _PICTURE = re.compile(r"\d{8}T(\d{2})\d{4}Z-\d{1,15}\.jpg\Z")
 _DEVICE_ID = re.compile(r"[0-9A-Za-z]{1,32}\Z")

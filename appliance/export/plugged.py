@@ -25,6 +25,7 @@ class Plugged(Generic[VolumeT]):
     free_bytes: int | None = None
     is_looked_at: bool = False
     has_request: bool = False
+    bundle_bytes: int = 0
     is_served: bool = False
     """Whether its own export was tried: that happens once for each plugging in."""
     is_safe_to_remove: bool = True
@@ -52,6 +53,7 @@ class Plugged(Generic[VolumeT]):
             is_confirmed=is_confirmed and not is_refused,
             job_id=self.job_id,
             is_safe_to_remove=self.is_safe_to_remove,
+            bundle_bytes=self.bundle_bytes,
         )
 
 

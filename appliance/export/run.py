@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from appliance.domain.errors import InputError, StoreError
 from appliance.domain.night import NightId
+from appliance.export.bundle import take_bundle
 from appliance.export.copier import Copier, GoneError, Pace, SourceError, StoppedError
 from appliance.export.manifest import Manifest, parse, text_of
 from appliance.export.messages import Ended, Event, Looked, Outcome, Progress, Task
@@ -38,7 +39,7 @@ class Export:
         self._copier = Copier(Pace(task.speed_bytes_s, hands.now, hands.sleep), self._passed)
         self._done_bytes = self._total_bytes = self._done_files = self._free_bytes = 0
         self._too_large = self._in_the_way = 0
-        self._night = ""
+        self._night = self._detail = ""
         self._say_at = self._keep_at = 0.0
 
     def run(self) -> Ended:
@@ -54,16 +55,19 @@ class Export:
             return self._ended(Outcome.NO_SOURCE, str(error))
         except StoppedError:
             return self._ended(Outcome.STOPPED)
-        return self._ended(Outcome.DONE)
+        return self._ended(Outcome.DONE, self._detail)
 
     def _work(self, stick: StickFolder) -> None:
         task = self._task
+        if task.takes_bundle:
+            self._detail = take_bundle(stick, Path(task.data), self._begin, self._passed)
+            return
         untrusted = stick.request() if task.reads_request else None
         choice = Choice(task.kinds, tuple(NightId(night) for night in task.nights), task.newest)
         if untrusted is not None:
             choice = choice.narrowed_by(choice_of(untrusted))
         self._free_bytes = stick.room().free_bytes
-        self._hands.say(Looked(self._free_bytes, untrusted is not None))
+        self._hands.say(Looked(self._free_bytes, untrusted is not None, stick.bundle_bytes()))
         if task.is_look_only:
             return
         stick.begin(task.folder)
@@ -151,6 +155,11 @@ class Export:
         folder.write_manifest(text_of(manifest))
         self._keep_at = self._hands.now() + KEEP_EVERY_S
         return dict(manifest)
+
+    def _begin(self, total_bytes: int) -> None:
+        """Say how much there is."""
+        self._total_bytes = total_bytes
+        self._passed(0)
 
     def _passed(self, count: int) -> None:
         """Count bytes, tell about it now and then, and stop if that is wanted."""

@@ -16,6 +16,7 @@ from appliance.export.names import device_folder
 from appliance.export.plugged import Plugged, Sticks, plain
 from appliance.export.ports import Changes, Drives, VolumeT
 from appliance.export.report import Report
+from appliance.export.taking import NOT_HERE, PULLED, Taking
 from appliance.export.watched import Child, child_command
 from appliance.export.work import Finished, Limits, Work
 from appliance.settings.schema import Settings
@@ -68,6 +69,7 @@ class ExportService(Generic[VolumeT]):
         board: HealthBoard,
         clock: Clock,
         beat: Beat,
+        taking: Taking,
         child: Child | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -79,6 +81,8 @@ class ExportService(Generic[VolumeT]):
             The data folder, which the child reads.
         device_name : callable
             Returns the host name; asked at the begin of each export, must not wait for anything.
+        taking : Taking
+            Updates that are copied from a stick.
         child : Child, optional
             Another one than the usual, for tests.
         limits : Limits, optional
@@ -90,7 +94,7 @@ class ExportService(Generic[VolumeT]):
         self._now, self._beat = clock.monotonic, beat
         self._limits = limits or Limits()
         self._child = child or Child(child_command(), self._now)
-        self._report = Report(jobs, audit, board, clock)
+        self._report, self._taking = Report(jobs, audit, board, clock), taking
         self._sticks: Sticks[VolumeT] = Sticks()
         self._current: _Current[VolumeT] | None = None
         self._ejects: set[str] = set()
@@ -104,6 +108,7 @@ class ExportService(Generic[VolumeT]):
     def open(self) -> None:
         """Let the jobs wait again that a crash left as running; their sticks may still be mounted."""
         self._left_mounted = self._report.left_by_a_crash()
+        self._taking.open()
 
     def step(self) -> None:
         """Do one piece of work."""
@@ -179,6 +184,8 @@ class ExportService(Generic[VolumeT]):
         if current is not None and current.stick is stick:
             current.work.abandon()
             self._current = None
+            if (job_id := self._taking.job_id) is not None:
+                self._taking.fail(job_id, PULLED)
             self._report.interrupted(words.PULLED, is_pulled=True)
         if stick.is_off and stick.fs_id:
             self._sticks.let_go_of(stick, self._now(), is_confirmed=stick.fs_id in self._confirmed)
@@ -194,6 +201,8 @@ class ExportService(Generic[VolumeT]):
             if stick is not None and not stick.is_off:
                 self._begin(stick, None)
                 return True
+        if self._begin_taking():
+            return True
         idle = [stick for _, stick in sorted(self._sticks.here.items()) if stick.refusal is None and not stick.is_off]
         if not idle:
             return False
@@ -205,6 +214,21 @@ class ExportService(Generic[VolumeT]):
             if self._begin_job(stick, job, request):
                 return True
         return any(self._offer(stick) for stick in idle if not stick.is_served)
+
+    def _begin_taking(self) -> bool:
+        """Begin to copy an update from a stick, or say that it is not here; return whether something was asked for."""
+        asked = self._taking.next()
+        if asked is None:
+            return False
+        job, order = asked
+        stick = self._sticks.usable(order.fs_id)
+        if stick is None or stick.is_off:
+            self._taking.fail(job.id, NOT_HERE)
+            return True
+        self._taking.began(job, order)
+        fs_type = stick.volume.fs_type
+        self._begin(stick, lambda mount: Task(str(mount), str(self._data), "", fs_type, (), takes_bundle=True))
+        return True
 
     def _begin_job(self, stick: Plugged[VolumeT], job: Job, request: ExportRequest) -> bool:
         """Begin a job, or end it if it may not be done; return whether it was begun."""
@@ -304,7 +328,7 @@ class ExportService(Generic[VolumeT]):
 
     def _tend(self, current: _Current[VolumeT]) -> bool:
         """Go on with the stick in work; return whether the next step need not wait."""
-        job_id = self._report.job_id
+        job_id = self._report.job_id if self._taking.job_id is None else self._taking.job_id
         is_stop_wanted = job_id is not None and self._jobs.is_stop_requested(job_id)
         if is_stop_wanted or current.stick.fs_id in self._ejects:
             current.work.stop()
@@ -313,7 +337,10 @@ class ExportService(Generic[VolumeT]):
         finished = current.work.step()
         progress = current.work.progress
         if (seen := progress or current.work.looked) is not None:
-            current.stick.free_bytes = seen.free_bytes
+            current.stick.free_bytes = seen.free_bytes or current.stick.free_bytes
+        if current.work.looked is not None:
+            current.stick.bundle_bytes = current.work.looked.bundle_bytes
+        self._taking.progress(progress)
         self._report.progress(progress, self._settings.value.export.speed_mib_s * MIB)
         if finished is not None:
             self._current = None
@@ -325,7 +352,10 @@ class ExportService(Generic[VolumeT]):
         stick = current.stick
         stick.is_safe_to_remove, stick.is_off = finished.is_safe_to_remove, finished.is_off
         ending = _ending(finished)
-        if ending is None:  # it was let go
+        if self._taking.job_id is not None:
+            stick.state = StickState.DONE if stick.is_served else StickState.OFFERED
+            self._taking.ended(finished.ended, ending.reason if ending else words.HUNG)
+        elif ending is None:  # it was let go
             stick.state, stick.reason, stick.is_served = StickState.DONE, "", True
         elif current.is_look and ending.job is not JobState.FAILED:
             stick.has_request = finished.looked is not None and finished.looked.has_request

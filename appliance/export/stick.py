@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from appliance.domain.errors import InputError
 from appliance.export.manifest import LARGEST
 from appliance.export.messages import Outcome
-from appliance.export.names import MANIFEST, PART, REQUEST, TOP, Place
+from appliance.export.names import BUNDLE, MANIFEST, PART, REQUEST, TOP, Place
 from appliance.export.request import LARGEST as LARGEST_REQUEST
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -95,6 +96,36 @@ class StickFolder:
         """Return what `nightjar-export.toml` begins with, one byte more than it may have, or None where there is none."""
         with told():
             return _read(self._root, REQUEST, LARGEST_REQUEST + 1)
+
+    def bundle_bytes(self) -> int:
+        """Return the size of the update that lies there; 0 where there is none."""
+        with told():
+            try:
+                found = os.stat(BUNDLE, dir_fd=self._root, follow_symlinks=False)
+            except OSError as error:
+                if error.errno in _NOT_OURS:
+                    return 0
+                raise
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+    @contextmanager
+    def bundle(self) -> Iterator[tuple[int, int]]:
+        """Give a descriptor of the update that lies there, and its size; InputError where there is none."""
+        with told():
+            try:
+                descriptor = os.open(BUNDLE, _READ, dir_fd=self._root)
+            except OSError as error:
+                if error.errno in _NOT_OURS:
+                    raise InputError(f"On this stick lies no file {BUNDLE}.") from error
+                raise
+        try:
+            with told():
+                found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise InputError(f"On this stick {BUNDLE} is no plain file.")
+            yield descriptor, found.st_size
+        finally:
+            os.close(descriptor)
 
     def begin(self, device_folder: str) -> None:
         """Make this device's folder, and remove the temporary file that a pull left in it.

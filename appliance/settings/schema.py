@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from appliance.domain.channel import LONGEST_ADDRESS, is_https
 from appliance.domain.errors import InputError
 from appliance.domain.label import check_template
 from appliance.settings.section import Section, misfit, setting
@@ -235,6 +236,46 @@ class Web(Section):
     session_days: int = setting(30, "Log out after", "A session ends after this, used or not.", unit="days", ge=1, le=365)
 
 
+class ChannelAction(StrEnum):
+    """What is done about a release that the channel offers."""
+
+    TELL = "tell"
+    DOWNLOAD = "download"
+    INSTALL = "install"
+
+
+class Updates(Section):
+    """Where new versions are looked for. Without an address nobody is ever asked."""
+
+    channel_url: str = setting(
+        "", "Channel",
+        "Address of a signed list of releases, for instance https://nightjar.example.org/channel.json. Empty: nobody is asked.",
+        max_length=LONGEST_ADDRESS,
+    )  # fmt: skip
+    channel_key: str = setting(
+        "", "Key of the channel",
+        "Who makes the list tells it: a public key of Ed25519, 44 characters. A list that it has not signed is not taken.",
+        max_length=44, pattern=r"^([A-Za-z0-9+/]{43}=)?$",
+    )  # fmt: skip
+    action: ChannelAction = setting(
+        ChannelAction.TELL, "New releases",
+        "tell: say so. download: also fetch and check it, at the quiet hour. install: then also install it, and restart.",
+            )  # fmt: skip
+    quiet_hour: int = setting(
+        11, "Quiet hour", "From this hour on, in the zone of the site, for an hour. By day nothing of the night is lost.",
+        unit="h", ge=0, le=23,
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _has_address_and_key(self) -> Self:
+        if self.channel_url and not is_https(self.channel_url):
+            raise misfit("channel_url", "must be an address that begins with https://, without name, password and #")
+        if bool(self.channel_url) != bool(self.channel_key):
+            missing = "channel_key" if self.channel_url else "channel_url"
+            raise misfit(missing, "is needed too: give the channel's address and its key, or neither")
+        return self
+
+
 class Settings(Section):
     """The whole tree."""
 
@@ -245,6 +286,7 @@ class Settings(Section):
     retention: Retention = Field(default_factory=Retention, title="Retention")
     export: Export = Field(default_factory=Export, title="USB export")
     web: Web = Field(default_factory=Web, title="Panel")
+    updates: Updates = Field(default_factory=Updates, title="Updates")
     targets: tuple[Target, ...] = Field(
         default=(), max_length=MOST_TARGETS, title="Targets", description="Where pictures are sent; see the page Targets."
     )

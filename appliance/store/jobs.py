@@ -1,5 +1,7 @@
 """Jobs: long work as rows, so that a crash, a pulled plug and a pulled stick forget nothing."""
 
+from collections.abc import Collection
+
 from appliance.domain.clock import Clock
 from appliance.domain.errors import InputError
 from appliance.domain.job import Job, JobState
@@ -105,6 +107,12 @@ class JobStore:
         with self._database.read() as db:
             row = JobRow.select().where(JobRow.id == job_id).get_or_none(db)
         return None if row is None else _job(row)
+
+    def has_open(self, kinds: Collection[str]) -> bool:
+        """Return whether a job of these kinds waits or runs."""
+        is_over = JobRow.state.in_([state.value for state in JobState if state.is_over])
+        with self._database.read() as db:
+            return count(JobRow.select().where(JobRow.kind.in_(list(kinds)), ~is_over), db) > 0
 
     def recent(self, limit: int = 20) -> list[Job]:
         """Return jobs, the newest first."""

@@ -43,7 +43,6 @@ from appliance.web.visit import Visit, Visitor
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 64 * 1024
 UNSIGNED = Problem(
     401, "This is for other appliances: sign the request with a peer's key, and send no cookie.", reason="signature"
 )
@@ -167,7 +166,7 @@ class Panel:
     def _visit(self, route: Route, args: dict[str, str], seen: Evidence, visitor: Visitor, body: bytes | None = None) -> Visit:
         environ = bottle.request.environ
         if body is None:
-            body = _read_body(LARGEST_BODY) if route.method != "GET" else b""
+            body = _read_body(route.largest_body) if route.method != "GET" else b""
         content_type = environ.get("CONTENT_TYPE", "")
         has_form = route.style is Style.PAGE or content_type.startswith(FORM_TYPE)
         return Visit(

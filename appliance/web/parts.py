@@ -33,8 +33,18 @@ from appliance.web.certificates import CertificateKeeper
 from appliance.web.login import Gate
 from appliance.web.peergate import PeerGate
 from appliance.web.people import People
-from appliance.web.ports import CameraDrivers, Couriers, FactoryReset, HostName, Network, RadioCountry, TimeAndDate, Updates
+from appliance.web.ports import (
+    CameraDrivers,
+    Couriers,
+    FactoryReset,
+    HostName,
+    Network,
+    RadioCountry,
+    TimeAndDate,
+    Updates,
+)
 from appliance.web.receiving import Receiver
+from appliance.web.updateparts import UpdateParts
 from appliance.web.v1gate import V1Gate
 
 
@@ -81,6 +91,7 @@ class WebParts:
     network_commands: Mailbox[NetworkCommand]
     network_situation: Published[NetworkSituation]
     updates: Updates
+    update: UpdateParts
     factory_reset: FactoryReset
     camera_drivers: CameraDrivers
     radio_country: RadioCountry

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from appliance.domain.driver import CameraDriver, PluggedCamera
+from appliance.domain.update import Records
 from appliance.domain.upload import Checked, Courier
 
 
@@ -225,6 +226,14 @@ class Updates(Protocol):
 
     def state(self) -> SystemSlots:
         """Ask for the slots, and for what the updater does."""
+        ...
+
+
+class UpdateRecords(Protocol):
+    """What root has written down about updates; never raises."""
+
+    def read(self) -> Records:
+        """Return everything."""
         ...
 
 

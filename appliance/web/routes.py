@@ -19,6 +19,8 @@ Schema = dict[str, object] | Callable[[], dict[str, object]]
 SAFE_METHODS = frozenset({"GET"})
 """HEAD is GET without the body, everywhere."""
 METHODS = frozenset({"GET", "POST", "PUT"})
+LARGEST_BODY = 64 * 1024
+"""What a body may have where its route says nothing else."""
 
 
 class Style(Enum):
@@ -59,6 +61,8 @@ class Route:
     """What the API answers: a dataclass, or a schema."""
     body: Schema | None = field(default=None)
     """Schema of what the API takes."""
+    largest_body: int = LARGEST_BODY
+    """Larger ones come past the front only where the door has been told of them; see `door.py`."""
 
     @property
     def summary(self) -> str:
@@ -80,6 +84,7 @@ def route(
     parameters: tuple[Parameter, ...] = (),
     answer: type | Schema | None = None,
     body: Schema | None = None,
+    largest_body: int = LARGEST_BODY,
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table; a wrong declaration is an error while the program is imported.
 
@@ -98,7 +103,9 @@ def route(
         raise ValueError(f"{method} {path} is declared twice")
 
     def declare(handler: Handler) -> Handler:
-        _TABLE[method, path] = Route(method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body)
+        _TABLE[method, path] = Route(
+            method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body, largest_body
+        )
         return handler
 
     return declare

@@ -11,6 +11,7 @@ from appliance.web.door import leave_by_path, no_leave
 from appliance.web.limits import Limits
 from appliance.web.parts import Listen, WebParts
 from appliance.web.tls import Front
+from appliance.web.updategate import UPLOAD, UpdateGate
 from appliance.web.v1gate import PREFIX
 from appliance.web.waitress_side import ApplicationServer
 from appliance.web.welcome import welcome
@@ -59,7 +60,12 @@ class WebService:
             parts.certificates.is_ours,
             hsts=parts.certificates.hsts,
             ask_leave=leave_by_path(
-                {"/api/v1/sync/": parts.peer_gate.ask_leave, PREFIX: parts.v1_gate.leave}, no_leave(self._limits)
+                {
+                    "/api/v1/sync/": parts.peer_gate.ask_leave,
+                    PREFIX: parts.v1_gate.leave,
+                    UPLOAD: UpdateGate(parts.gate).ask_leave,
+                },
+                no_leave(self._limits),
             ),
             page_at=self._page_at,
             limits=self._limits,

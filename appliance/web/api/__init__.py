@@ -13,6 +13,7 @@ from appliance.web.api import (
     settings,
     sync,
     system,
+    update,
     usb,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "settings",
     "sync",
     "system",
+    "update",
     "usb",
 ]

@@ -10,7 +10,7 @@ from appliance.domain.access import Access, Scope
 from appliance.domain.peer import LONGEST_METADATA, ThingKind
 from appliance.security.signing import SCHEME
 from appliance.web.answers import Answer, Json
-from appliance.web.routes import Route, Schema, Style, route, table
+from appliance.web.routes import LARGEST_BODY, Route, Schema, Style, route, table
 from appliance.web.visit import Visit
 
 _ARGUMENT = re.compile(r"<(\w+)>")
@@ -25,6 +25,7 @@ _IN_PATH: dict[str, dict[str, Any]] = {
     "number": {"type": "integer", "minimum": 1, "maximum": 10**18},
     "kind": {"type": "string", "enum": [kind.value for kind in ThingKind]},
     "night": {"type": "string", "format": "date"},
+    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "Of the whole bundle, as it was announced."},
     "name": {"type": "string", "description": "A frame's number; keogram, startrail, night or day for all else."},
 }
 """What may stand in a path, by the name that the route gives it."""
@@ -47,6 +48,7 @@ _PROBLEM: dict[str, Any] = {
         },
     },
 }
+_BYTES: dict[str, Any] = {"required": True, "content": {"application/octet-stream": {}}}
 _METADATA: dict[str, Any] = {
     "name": "Nightjar-Metadata",
     "in": "header",
@@ -137,11 +139,13 @@ def _operation(entry: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         operation["security"] = [{"signature": []}]
         operation["parameters"].append(_METADATA)
         if entry.method == "PUT":
-            operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+            operation["requestBody"] = _BYTES
     elif entry.access is not Access.ANYONE:
         operation["security"] = [{"session": []}, *([{"token": []}] if entry.scope else [])]
         if entry.access is Access.VIEWER:
             operation["security"].append({})
+    if entry.largest_body > LARGEST_BODY:
+        operation["requestBody"] = _BYTES
     if entry.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _lifted(entry.body, schemas)}}}
     return operation

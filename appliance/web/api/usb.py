@@ -51,6 +51,7 @@ def _stick_view(stick: Stick) -> StickView:
         is_confirmed=stick.is_confirmed,
         job_id=stick.job_id,
         is_safe_to_remove=stick.is_safe_to_remove,
+        bundle_bytes=stick.bundle_bytes,
     )
 
 

@@ -242,6 +242,8 @@ class StickView:
     """Whether it fills itself when it is plugged in."""
     job_id: int | None
     is_safe_to_remove: bool
+    bundle_bytes: int
+    """Of the update that was seen on it; 0 where none was."""
 
 
 @dataclass(frozen=True, slots=True)

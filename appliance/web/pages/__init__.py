@@ -23,6 +23,7 @@ from appliance.web.pages import (
     system,
     targets,
     tokens,
+    update,
     usb,
     v1peers,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "system",
     "targets",
     "tokens",
+    "update",
     "usb",
     "v1peers",
 ]

@@ -24,6 +24,7 @@ ORDER = (
     "system",
     "camera",
     "machine",
+    "updates",
     "network",
     "factory-reset",
     "sensors",

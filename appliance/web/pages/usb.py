@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 from appliance.domain.access import Access
 from appliance.domain.errors import InputError
 from appliance.domain.job import Job
-from appliance.domain.stick import ExportKind, StickState
+from appliance.domain.stick import JOB_KIND, ExportKind, StickState
+from appliance.store.jobs import LARGEST_PAGE
 from appliance.web.answers import Answer, Page, Redirect
 from appliance.web.api.usb import RECENT_JOBS
 from appliance.web.notices import notice
@@ -94,7 +95,7 @@ def stop_export(visit: Visit) -> Answer:
 def _page(visit: Visit, error: InputError | None = None) -> Page:
     problem = problem_of(error) if error is not None else None
     sticks = visit.parts.sticks.value
-    jobs = visit.parts.jobs.recent(RECENT_JOBS)
+    jobs = [job for job in visit.parts.jobs.recent(LARGEST_PAGE) if job.kind == JOB_KIND][:RECENT_JOBS]
     running = next((job for job in jobs if job.state == "running"), None)
     values = {
         "sticks": [(stick, name_of(stick), _job_of(jobs, stick.job_id)) for stick in sticks],

@@ -13,10 +13,13 @@ from appliance.domain.job import Job
 from appliance.domain.stick import Stick, StickCommand
 from appliance.export.ports import Drives
 from appliance.export.service import ExportService
+from appliance.export.taking import Taking
 from appliance.export.work import Limits
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
+from appliance.store.bundles import BundleStore
 from appliance.store.database import Database
+from appliance.store.files import DataFolder
 from appliance.store.jobs import JobStore
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -82,6 +85,7 @@ class Bench:
     audit: AuditStore
     board: HealthBoard
     published: Published[tuple[Stick, ...]]
+    bundles: BundleStore
     longest_step_s: float = 0.0
 
     def run_until(self, is_so: Callable[[], bool], within_s: float = 120.0) -> None:
@@ -129,6 +133,9 @@ def bench(
     audit, board = AuditStore(database, clock), HealthBoard(clock)
     published: Published[tuple[Stick, ...]] = Published(())
     commands: Mailbox[StickCommand] = Mailbox("stick commands", 8)
+    folder = DataFolder(data)
+    folder.open()
+    bundles = BundleStore(folder)
     sticks.confirm(FS_ID, "HOLIDAY", "ada")
     service: ExportService[Any] = ExportService(
         drives=drives or folder_drives,
@@ -144,11 +151,13 @@ def bench(
         board=board,
         clock=clock,
         beat=lambda: None,
+        taking=Taking(jobs, bundles, Mailbox("update commands", 2), audit, clock),
         limits=Limits(silent_s=silent_s),
     )
     service.open()
     try:
-        yield Bench(service, folder_drives, jobs, audit, board, published)
+        yield Bench(service, folder_drives, jobs, audit, board, published, bundles)
     finally:
         service.close()
         database.close()
+        folder.close()

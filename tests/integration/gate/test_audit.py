@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyotp
 import pytest
@@ -22,6 +23,7 @@ from appliance.web.routes import SAFE_METHODS, table
 from tests.integration.gate.person import Person, admin_of
 from tests.integration.gate.test_canary import own_certificate
 from tests.integration.host.madeupnm import CABLE_UUID, made_up_networkmanager
+from tests.integration.host.madeuprauc import made_up_rauc
 from tests.integration.host.madeupudisks import STICK as OBJECT
 from tests.integration.host.madeupudisks import MadeUpUdisks, made_up_udisks
 from tests.integration.host.mockbus import mock_bus
@@ -31,8 +33,10 @@ from tests.integration.process.appliance import NAME, PASSWORD, Appliance, wait_
 pytestmark = pytest.mark.needs("indiserver", "dbus-daemon")
 
 STICK = "1234-ABCD"
-BY_ITSELF = "stick.export"
-"""What the export writes down by itself, beside the order."""
+BY_ITSELF = {"stick.export", "update checked", "update not installed"}
+"""What services write down by themselves, beside the order."""
+BUNDLE = bytes(range(256)) * 64
+BUNDLE_SHA256 = hashlib.sha256(BUNDLE).hexdigest()
 
 ELSEWHERE = {
     "PUT /indi-allsky/sync/v1/<kind>": "brings pictures of another program: tests/integration/web/test_indiallsky.py",
@@ -42,6 +46,13 @@ ELSEWHERE = {
     "POST /network/country": "needs root's reader of it: tests/unit/web/test_network.py",
     "POST /machine/reset": "would end everything else: tests/unit/web/test_reset.py",
     "PUT /api/v1/sync/<kind>/<night>/<name>": "takes what a peer sends, which is counted with the peer",
+    "POST /api/v1/update/check": "needs a channel: tests/unit/web/test_update.py",
+    "POST /api/v1/update/download": "needs a channel: tests/unit/web/test_update.py",
+    "POST /update/check": "needs a channel: tests/unit/web/test_update.py",
+    "POST /update/download": "needs a channel: tests/unit/web/test_update.py",
+    "POST /api/v1/update/stick": "needs a stick that answers: tests/unit/web/test_update.py",
+    "POST /update/stop": "needs a stick that answers: tests/unit/web/test_update.py",
+    "POST /update/stick": "needs a stick that answers: tests/unit/web/test_update.py",
     "POST /targets/<target>/trust": "needs a server that shows its key: tests/unit/web/test_targets.py",
 }
 
@@ -123,6 +134,35 @@ class Acts:
         """Return the id of the one indi-allsky that may send."""
         return str(re.findall(r'data-peer="([a-z0-9]{8})"', self.admin.get("/peers/indi-allsky").body.decode())[0])
 
+    def update(self) -> dict[str, Any]:
+        """Return what is told of updates once the updater rests."""
+        wait_until(lambda: self._rests(self.admin.get("/api/v1/update").json()), 60, "the updater to rest")
+        told: dict[str, Any] = self.admin.get("/api/v1/update").json()
+        return told
+
+    @staticmethod
+    def _rests(told: dict[str, Any]) -> bool:
+        is_at_work = (told["bundle"] or {}).get("state") == "new" or (told["job"] or {}).get("state") in ("waiting", "running")
+        return told["unavailable"] == "" and len(told["halves"]) == 2 and not is_at_work
+
+    def at_rest(self, act: Callable[[], int]) -> int:
+        """Do something about updates, once nothing else is done about them."""
+        self.update()
+        return act()
+
+    def announce(self) -> int:
+        body = json.dumps({"size": len(BUNDLE), "sha256": BUNDLE_SHA256}).encode()
+        return self.at_rest(lambda: self.api("PUT", "/api/v1/update/upload", body))
+
+    def leave_bundle(self) -> None:
+        """Leave a bundle on its way behind, as another start of the program does."""
+        told = {"size": 9000, "sha256": "0" * 64, "source": "upload", "by": "", "at": "2026-11-29T20:00:00+00:00"}
+        (self.running.data / "updates/arriving.json").write_text(json.dumps(told))
+
+    def give_up_by_program(self) -> int:
+        self.leave_bundle()
+        return self.at_rest(lambda: self.api("POST", "/api/v1/update/give-up"))
+
     def import_own(self) -> int:
         chain, key = own_certificate()
         return self.post("/certificate/import", chain=chain, key=key)
@@ -189,6 +229,29 @@ ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
     "POST /usb/use": ("usb stick confirmed", lambda a: a.post("/usb/use", stick=STICK)),
     "POST /usb/let-go": ("usb stick let go", lambda a: a.post("/usb/let-go", stick=STICK)),
     "POST /usb/forget": ("usb stick forgotten", lambda a: a.post("/usb/forget", stick=STICK)),
+    "PUT /api/v1/update/upload": ("update announced", lambda a: a.announce()),
+    "PUT /api/v1/update/upload/<sha256>": (
+        "update uploaded", lambda a: a.api("PUT", f"/api/v1/update/upload/{BUNDLE_SHA256}", BUNDLE)
+    ),
+    "POST /update/install": (
+        "update install ordered", lambda a: a.at_rest(lambda: a.post("/update/install", sha256=BUNDLE_SHA256))
+    ),
+    "POST /api/v1/update/install": (
+        "update install ordered",
+        lambda a: a.at_rest(lambda: a.api("POST", "/api/v1/update/install", f'{{"sha256": "{BUNDLE_SHA256}"}}'.encode())),
+    ),
+    "POST /update/give-up": ("update given up", lambda a: a.at_rest(lambda: a.post("/update/give-up"))),
+    "POST /api/v1/update/give-up": ("update given up", lambda a: a.give_up_by_program()),
+    "POST /update/other-half": (
+        "start from the other half ordered", lambda a: a.at_rest(lambda: a.post("/update/other-half"))
+    ),
+    "POST /api/v1/update/other-half": (
+        "start from the other half ordered", lambda a: a.at_rest(lambda: a.api("POST", "/api/v1/update/other-half"))
+    ),
+    "POST /update/restart": ("restart ordered", lambda a: a.at_rest(lambda: a.post("/update/restart", when="now"))),
+    "POST /api/v1/update/restart": (
+        "restart ordered", lambda a: a.api("POST", "/api/v1/update/restart", b'{"when": "now"}')
+    ),
     "POST /machine/restart": ("restart ordered", lambda a: a.post("/machine/restart")),
     "POST /machine/off": ("switching off ordered", lambda a: a.post("/machine/off")),
     "POST /api/v1/machine/restart": ("restart ordered", lambda a: a.api("POST", "/api/v1/machine/restart")),
@@ -237,8 +300,8 @@ def entries(data: Path) -> list[tuple[int, str, str]]:
 
 
 def of_people(rows: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    """Leave out what the export writes by itself."""
-    return [row for row in rows if row[2] != BY_ITSELF]
+    """Leave out what services write by themselves."""
+    return [row for row in rows if row[2] not in BY_ITSELF]
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +312,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Appliance, 
         mock_bus(folder / "bus") as bus,
         made_up_udisks(bus.address, folder) as udisks,
         made_up_networkmanager(bus.address),
+        made_up_rauc(bus.address),
         pytest.MonkeyPatch.context() as environment,
     ):
         udisks.refusal = Refusal("NoReply")  # a stick that takes its time: no export ends between two acts

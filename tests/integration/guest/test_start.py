@@ -53,7 +53,8 @@ def test_the_panel_answers_over_https_by_its_own_authority(panel: Panel) -> None
     assert panel.get("/healthz").status == 200
     workers = panel.get("/api/v1/system").json()["workers"]
     expected = {
-        "web", "pipeline", "camera", "housekeeping", "power", "network", "export", "screen", "upload tests", "notices",
+        "web", "pipeline", "camera", "housekeeping", "power", "network", "export", "update", "channel", "screen", "upload tests",
+        "notices",
     }  # fmt: skip
     assert {worker["name"] for worker in workers} == expected
     assert {worker["restarts"] for worker in workers} == {0}

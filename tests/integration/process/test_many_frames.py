@@ -9,7 +9,7 @@ from tests.integration.process.appliance import Appliance, wait_until
 
 pytestmark = [pytest.mark.needs("indiserver"), pytest.mark.timeout(500)]
 
-QUEUES = ("raw frames", "camera commands", "power commands", "network commands", "stick commands")
+QUEUES = ("raw frames", "camera commands", "power commands", "network commands", "stick commands", "update commands")
 
 
 def _resident_mib(pid: int) -> float:

@@ -12,10 +12,13 @@ from appliance.domain.job import Job
 from appliance.domain.stick import Stick, StickCommand
 from appliance.export.messages import Ended, Event, Looked, Outcome, Task
 from appliance.export.service import ExportService
+from appliance.export.taking import Taking
 from appliance.export.watched import Child
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
+from appliance.store.bundles import BundleStore
 from appliance.store.database import Database
+from appliance.store.files import DataFolder
 from appliance.store.jobs import JobStore
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -259,6 +262,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             board=board,
             clock=clock,
             beat=lambda: None,
+            taking=Taking(jobs, BundleStore(DataFolder(tmp_path)), Mailbox("update commands", 2), audit, clock),
             child=child,
         )
 

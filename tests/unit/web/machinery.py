@@ -5,6 +5,7 @@ from datetime import datetime
 
 from appliance.domain.driver import CameraDriver, PluggedCamera
 from appliance.domain.errors import InputError, MachineError
+from appliance.domain.update import Records
 
 
 @dataclass(frozen=True)
@@ -177,4 +178,14 @@ class FakeUpdates:
         self.asked += 1
         if self.error is not None:
             raise self.error
+        return self.now
+
+
+@dataclass
+class FakeUpdateRecords:
+    """What a root that is none has written down."""
+
+    now: Records = field(default_factory=Records)
+
+    def read(self) -> Records:
         return self.now

@@ -274,6 +274,7 @@ def test_programs_read_sticks_and_jobs(bench: Bench) -> None:
             "fs_id": "1A2B-3C4D", "label": "HOLIDAY", "fs_type": "exfat", "model": "Maker Model", "size_bytes": 64_000_000_000,
             "free_bytes": None, "state": "offered", "reason": "", "is_confirmed": False, "job_id": job.id,
             "is_safe_to_remove": True,
+            "bundle_bytes": 0,
         }
     ]  # fmt: skip
     one = json.loads(bench.staff.get(f"/api/v1/jobs/{job.id}").text)

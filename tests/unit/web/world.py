@@ -24,9 +24,12 @@ from appliance.domain.network import NetworkSituation
 from appliance.domain.night import NightId, night_of
 from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
+from appliance.domain.update import Updater
 from appliance.security.addresses import LocalAddresses
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.bundles import BundleStore
+from appliance.store.channelstate import ChannelStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
@@ -53,6 +56,7 @@ from appliance.web.login import Gate, GateStores
 from appliance.web.parts import Listen, WebParts
 from appliance.web.peerparts import make_peer_parts
 from appliance.web.people import People
+from appliance.web.updateparts import UpdateParts
 from appliance.web.vaultkeeper import VaultKeeper
 from appliance.web.waitress_side import WsgiApp
 from tests.unit.web.machinery import (
@@ -62,6 +66,7 @@ from tests.unit.web.machinery import (
     FakeNetwork,
     FakeRadioCountry,
     FakeTimeAndDate,
+    FakeUpdateRecords,
     FakeUpdates,
 )
 
@@ -220,6 +225,14 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             network_commands=Mailbox("network commands", 8),
             network_situation=Published(NetworkSituation()),
             updates=FakeUpdates(),
+            update=UpdateParts(
+                BundleStore(data),
+                Published(Updater("nightjar-test", "A", "A", "")),
+                Mailbox("update commands", 8),
+                FakeUpdateRecords(),
+                ChannelStore(data),
+                Mailbox("channel commands", 8),
+            ),
             factory_reset=FakeFactoryReset(),
             camera_drivers=FakeCameraDrivers(),
             radio_country=FakeRadioCountry(),

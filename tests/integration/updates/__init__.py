@@ -1,0 +1,1 @@
+"""The update channel, from a real web server to the bundle that is here."""
