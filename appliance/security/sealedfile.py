@@ -42,7 +42,9 @@ _SUM = b"sha256 "
 
 NOT_OURS = "This is no backup of a Nightjar. Choose the file whose name ends in .nightjar-backup."
 NOT_WHOLE = "This backup is not whole: its end is missing. Copy the file once more from where you keep it."
-DAMAGED = "This backup is damaged: its check sum does not fit. Copy the file once more from where you keep it, or take another one."
+DAMAGED = (
+    "This backup is damaged: its check sum does not fit. Copy the file once more from where you keep it, or take another one."
+)
 WRONG = (
     "This pass-phrase does not open the backup. Mind capital letters and the keyboard's language. The file itself is whole by "
     "its check sum; if you are sure of the pass-phrase, somebody has changed the file."
