@@ -47,6 +47,8 @@ class Task:
     is_look_only: bool = False
     """Only tell whether there is a `nightjar-export.toml`, and write nothing."""
     speed_bytes_s: int = 20 << 20
+    backup: str = ""
+    """Copy this backup's file, and no night."""
 
 
 @dataclass(frozen=True, slots=True)

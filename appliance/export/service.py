@@ -20,7 +20,9 @@ from appliance.export.watched import Child, child_command
 from appliance.export.work import Finished, Limits, Work
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
+from appliance.store.files import DataFolder
 from appliance.store.jobs import JobStore
+from appliance.store.outgoing import Outgoing
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
@@ -90,6 +92,7 @@ class ExportService(Generic[VolumeT]):
         self._now, self._beat = clock.monotonic, beat
         self._limits = limits or Limits()
         self._child = child or Child(child_command(), self._now)
+        self._outgoing = Outgoing(DataFolder(data))
         self._report = Report(jobs, audit, board, clock)
         self._sticks: Sticks[VolumeT] = Sticks()
         self._current: _Current[VolumeT] | None = None
@@ -104,6 +107,7 @@ class ExportService(Generic[VolumeT]):
     def open(self) -> None:
         """Let the jobs wait again that a crash left as running; their sticks may still be mounted."""
         self._left_mounted = self._report.left_by_a_crash()
+        self._outgoing.keep_only({request.backup for _, request in self._report.waiting()})
 
     def step(self) -> None:
         """Do one piece of work."""
@@ -215,7 +219,7 @@ class ExportService(Generic[VolumeT]):
             if not self._may_be_looked_at(stick):
                 self._jobs.finish(job.id, JobState.STOPPED, NOT_WANTED)
             return False
-        if not kinds:
+        if not kinds and not request.backup:
             self._jobs.finish(job.id, JobState.FAILED, NO_KINDS)
             stick.state, stick.reason, stick.is_served = StickState.FAILED, NO_KINDS, True
             return False
@@ -232,6 +236,7 @@ class ExportService(Generic[VolumeT]):
                 newest=export.nights if request.is_automatic else request.newest,
                 reads_request=request.is_automatic,
                 speed_bytes_s=export.speed_mib_s * MIB,
+                backup=request.backup,
             )
 
         stick.job_id, stick.is_served = job.id, True
@@ -334,7 +339,9 @@ class ExportService(Generic[VolumeT]):
             if current.is_look:
                 self._report.complain(_name(stick), ending)
             else:
-                self._report.ended(ending, finished.ended)
+                request = self._report.ended(ending, finished.ended)
+                if request is not None and request.backup:
+                    self._outgoing.remove(request.backup)
         if not stick.is_safe_to_remove:
             stick.reason = f"{stick.reason} {words.NOT_LET_GO}".strip()
 

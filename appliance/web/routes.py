@@ -57,6 +57,8 @@ class Route:
     """What the API answers: a dataclass, or a schema."""
     body: dict[str, object] | None = field(default=None)
     """Schema of what the API takes."""
+    upload: tuple[str, ...] = ()
+    """Fields of its form beside a file; where there are any, the body may be as large as the door lets in."""
 
     @property
     def summary(self) -> str:
@@ -78,6 +80,7 @@ def route(
     parameters: tuple[Parameter, ...] = (),
     answer: type | dict[str, object] | None = None,
     body: dict[str, object] | None = None,
+    upload: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table; a wrong declaration is an error while the program is imported.
 
@@ -96,7 +99,9 @@ def route(
         raise ValueError(f"{method} {path} is declared twice")
 
     def declare(handler: Handler) -> Handler:
-        _TABLE[method, path] = Route(method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body)
+        _TABLE[method, path] = Route(
+            method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body, upload
+        )
         return handler
 
     return declare

@@ -3,6 +3,7 @@
 from appliance.web.pages import (
     accounts,
     audit,
+    backup,
     camera,
     certificate,
     entry,
@@ -30,6 +31,7 @@ from appliance.web.pages import (
 __all__ = [
     "accounts",
     "audit",
+    "backup",
     "camera",
     "certificate",
     "entry",

@@ -27,6 +27,7 @@ from appliance.domain.secret import Secret
 from appliance.security.addresses import LocalAddresses
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.belongings import BelongingsStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
@@ -206,6 +207,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             sessions=stores.sessions,
             tokens=stores.tokens,
             audit=stores.audit,
+            belongings=BelongingsStore(database, clock),
             gate=gate,
             people=People(gate, stores, lambda: keeper.vault, clock, lambda: True),
             certificates=CertificateKeeper(data, clock, board, Issuer(data, "TESTTEST"), loopback_only),
