@@ -49,6 +49,8 @@ class _Current(Generic[VolumeT]):
     stick: Plugged[VolumeT]
     work: Work[VolumeT]
     is_look: bool = False
+    is_backup: bool = False
+    """Whether only a backup is copied: its nights get their turn after it."""
 
 
 class ExportService(Generic[VolumeT]):
@@ -239,9 +241,9 @@ class ExportService(Generic[VolumeT]):
                 backup=request.backup,
             )
 
-        stick.job_id, stick.is_served = job.id, True
+        stick.job_id, stick.is_served = job.id, stick.is_served or not request.backup
         self._report.began(job, request, _name(stick))
-        self._begin(stick, make_task)
+        self._begin(stick, make_task, is_backup=bool(request.backup))
         stick.state, stick.reason = StickState.EXPORTING, ""
         return True
 
@@ -277,7 +279,7 @@ class ExportService(Generic[VolumeT]):
         """Return whether it is still to be found out if a stick holds a request."""
         return self._settings.value.export.any_labelled_stick and not stick.is_looked_at
 
-    def _begin(self, stick: Plugged[VolumeT], make_task: Callable[[Path], Task] | None) -> None:
+    def _begin(self, stick: Plugged[VolumeT], make_task: Callable[[Path], Task] | None, *, is_backup: bool = False) -> None:
         """Begin to work on a stick."""
         is_look = make_task is not None and self._report.job_id is None
         self._sticks.ours.add(stick.volume.object_path)
@@ -296,6 +298,7 @@ class ExportService(Generic[VolumeT]):
                 limits=self._limits,
             ),
             is_look,
+            is_backup,
         )
 
     def _is_drive_wanted(self, stick: Plugged[VolumeT]) -> bool:
@@ -303,8 +306,10 @@ class ExportService(Generic[VolumeT]):
         drive = [other for other in self._sticks.here.values() if other.volume.drive_path == stick.volume.drive_path]
         drive = [other for other in drive if other.refusal is None]
         asked_for = {request.fs_id for _, request in self._report.waiting()}
+        has_turn_left = self._current is not None and self._current.is_backup
         return any(
-            other.fs_id in asked_for or (other is not stick and not other.is_served and self._is_wanted(other)) for other in drive
+            other.fs_id in asked_for or ((other is not stick or has_turn_left) and not other.is_served and self._is_wanted(other))
+            for other in drive
         )
 
     def _tend(self, current: _Current[VolumeT]) -> bool:
@@ -313,6 +318,7 @@ class ExportService(Generic[VolumeT]):
         is_stop_wanted = job_id is not None and self._jobs.is_stop_requested(job_id)
         if is_stop_wanted or current.stick.fs_id in self._ejects:
             current.work.stop()
+            current.is_backup = current.is_backup and current.stick.fs_id not in self._ejects
             if not current.is_look:  # after a look the drive stays on
                 self._ejects.discard(current.stick.fs_id)
         finished = current.work.step()
@@ -335,7 +341,7 @@ class ExportService(Generic[VolumeT]):
         elif current.is_look and ending.job is not JobState.FAILED:
             stick.has_request = finished.looked is not None and finished.looked.has_request
         else:
-            stick.state, stick.reason, stick.is_served = ending.stick, ending.reason, True
+            stick.state, stick.reason, stick.is_served = ending.stick, ending.reason, stick.is_served or not current.is_backup
             if current.is_look:
                 self._report.complain(_name(stick), ending)
             else:

@@ -130,10 +130,9 @@ class Gate:
 
     def prove_presence(self, untrusted_code: str, address: str) -> None:
         """Make sure that whoever wants to claim with a backup knows the setup code; raises as `claim` does."""
-        code = normalise_code(untrusted_code)
         if self.is_claimed:
             raise RefusedError("claimed already")
-        self._check_code(code, hash_token(self._code), address)
+        self._check_code(normalise_code(untrusted_code), hash_token(self._code), address)
 
     def login(
         self, untrusted_name: str, password: Secret[str], untrusted_second: str, address: str, agent: str

@@ -82,6 +82,7 @@ class Bench:
     audit: AuditStore
     board: HealthBoard
     published: Published[tuple[Stick, ...]]
+    commands: Mailbox[StickCommand]
     longest_step_s: float = 0.0
 
     def run_until(self, is_so: Callable[[], bool], within_s: float = 120.0) -> None:
@@ -148,7 +149,7 @@ def bench(
     )
     service.open()
     try:
-        yield Bench(service, folder_drives, jobs, audit, board, published)
+        yield Bench(service, folder_drives, jobs, audit, board, published, commands)
     finally:
         service.close()
         database.close()

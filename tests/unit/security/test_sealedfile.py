@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -31,7 +32,7 @@ CONTENT = b'{"settings":"here"}'
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cheap() -> "pytest.Generator[None]":
+def _cheap() -> Iterator[None]:
     """Have Argon2 cost as little as a header may ask for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sealedfile, "MEMORY_KIB", 8 * 1024)
