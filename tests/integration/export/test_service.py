@@ -167,7 +167,7 @@ def test_a_backup_on_its_way_ends_when_its_stick_is_let_go(sky: Sky) -> None:
         Outgoing(DataFolder(sky.data)).put(BACKUP, b"sealed" * 1_000_000)
         service.jobs.queue(JOB_KIND, ExportRequest(FS_ID, "ada", backup=BACKUP).to_json())
         service.drives.plug()
-        service.run_until(lambda: children(os.getpid()) != [])
+        service.run_until(lambda: any(part.stat().st_size for part in sky.mount.rglob("*.part")))
         service.commands.put(EjectStick(FS_ID))
         service.run_until(lambda: service.is_over)
         service.run(5)
