@@ -25,6 +25,7 @@ ORDER = (
     "camera",
     "machine",
     "network",
+    "backup",
     "factory-reset",
     "sensors",
     "accounts",

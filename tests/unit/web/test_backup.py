@@ -597,12 +597,14 @@ def test_a_backup_goes_to_a_confirmed_stick_as_a_job(old: World, admin: Caller) 
     assert admin.post("/backup/stick", form(stick="0000-1111")).status == 400
     assert admin.post("/backup/stick", form(stick=STICK, password="a wrong password")).status == 403
     assert old.parts.jobs.recent() == []
+    before = old.parts.audit.head()[0]
     assert admin.post("/backup/stick", form(stick=STICK)).header("location") == "/backup?done=backup-ordered"
     [(job, request)] = old.parts.jobs.waiting("export")
     name = json.loads(request)["backup"]
     kept = old.parts.folder.read(outgoing_path(name))
     assert kept is not None
     assert tree_of(kept)["origin"]["made_by"] == ADMIN
+    assert old.parts.audit.head()[0] == before + 1
     assert old.parts.audit.page()[0].detail == f"job {job.id}: {name} to NIGHTJAR ({STICK})"
 
 
