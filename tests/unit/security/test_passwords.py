@@ -141,7 +141,8 @@ def test_a_hash_from_elsewhere_is_taken_only_if_it_costs_no_more_than_ours(good:
     check_foreign_hash(good)
     for bad in (
         hash_of(19 * 1024 + 1), hash_of(4 << 20), hash_of(passes=3), hash_of(lanes=2), hash_of(kind="argon2i"), hash_of(salt=8),
-        hash_of(out=86), good + "$", good + "\n", good.replace("v=19", "v=16"), "", "x", "$2b$12$abc", "$argon2id$", good[:-1] + "!",
+        hash_of(out=86), good + "$", good + "\n", good.replace("v=19", "v=16"), "", "x", "$2b$12$abc", "$argon2id$",
+        good[:-1] + "!",
     ):  # fmt: skip
         with pytest.raises(InputError):
             check_foreign_hash(bad)
