@@ -7,6 +7,8 @@ pulls that in. Names in the firmware's channel are short, hence `t.service`, and
 import lzma
 import shutil
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.integration.guest import agent
@@ -15,6 +17,8 @@ from tests.integration.guest.machine import Machine, free_ports
 CARD_SIZE = "4G"
 """Larger than the image, as every card is: the rest becomes the data partition."""
 MOMENT = "healthy"
+PROCESSOR = "max,pauth=off,sve=off,sme=off"
+"""With what the processor of a Pi has: to emulate signed return addresses and long vectors takes a third of a start."""
 CHANNEL = "opt/io.systemd.credentials/"
 UNIT = """\
 [Unit]
@@ -64,10 +68,33 @@ def unpacked(packed: Path, folder: Path) -> Path:
     return image
 
 
+@dataclass(frozen=True)
+class Cable:
+    """How a machine hangs on a network."""
+
+    words: tuple[str, ...] = ()
+    """QEMU's, of the network card and of what is behind it; without any there is no network card."""
+    room: tuple[str, ...] = ()
+    """The command in which QEMU runs, where that is not among the networks of this computer."""
+
+
+NO_CABLE = Cable()
+
+
 class Card(Machine):
     """The image on a card of its own, above which everything is written that the machine writes."""
 
-    def __init__(self, image: Path, u_boot: Path, folder: Path, *, is_counted: bool = False, is_kept: bool = False) -> None:
+    def __init__(
+        self,
+        image: Path,
+        u_boot: Path,
+        folder: Path,
+        *,
+        is_counted: bool = False,
+        is_kept: bool = False,
+        cable: Cable | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         """Prepare it.
 
         Parameters
@@ -82,6 +109,10 @@ class Card(Machine):
             this computer is busy with something else.
         is_kept : bool
             Whether the other machine's moment (see `keep`) comes with its card, to `resume` from.
+        cable : Cable or None
+            What the network card hangs on; by default on nothing but ports of this computer's loopback interface.
+        options : sequence of str
+            More words for QEMU.
         """
         self.card = folder / "card.qcow2"
         form = "qcow2" if image.suffix == ".qcow2" else "raw"
@@ -95,7 +126,11 @@ class Card(Machine):
             (folder / name).write_text(text)
         shutil.copyfile(str(agent.__file__), folder / "agent.py")
         handed = {**{name: name for name in credentials}, "agent": "agent.py"}
-        super().__init__(folder, self._make_command(u_boot, folder, handed, is_counted=is_counted))
+        cable = cable or self._loopback()
+        command = [*cable.room, *self._make_command(u_boot, folder, handed, is_counted=is_counted), *cable.words, *options]
+        super().__init__(folder, command)
+        if is_counted:
+            self.boot_limit_s *= 4
 
     def restart(self) -> None:
         """Have systemd restart the machine, and wait until it is there again."""
@@ -103,6 +138,12 @@ class Card(Machine):
         self.must("systemctl", "--no-block", "reboot")
         self.monitor.wait_for_event("RESET", after=after, timeout_s=300)
         self.wait_until_booted()
+
+    def switch_off(self) -> None:
+        """Have systemd switch the machine off, and wait until it is."""
+        self.must("systemctl", "--no-block", "poweroff")
+        self.process.wait(600)
+        self._end()
 
     def keep(self) -> None:
         """Keep this moment, memory and all, on the card, and take the power away."""
@@ -124,18 +165,20 @@ class Card(Machine):
         self.process.kill()
         self._end()
 
-    def _make_command(self, u_boot: Path, folder: Path, credentials: dict[str, str], *, is_counted: bool) -> list[str]:
+    def _loopback(self) -> Cable:
         forwarded = {self.port: 443, self.plain_port: 80, self.indi_port: 7624, self.other_port: 22}
         net = "user,id=net,restrict=on" + "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwarded.items())
+        return Cable(("-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile="))
+
+    def _make_command(self, u_boot: Path, folder: Path, credentials: dict[str, str], *, is_counted: bool) -> list[str]:
         handed = [f"name={CHANNEL}{name},file={folder / file}" for name, file in credentials.items()]
         clock = ["-accel", "tcg,thread=single", "-icount", "shift=2"] if is_counted else ["-accel", "tcg,thread=multi"]
         return [
             "setpriv", "--pdeathsig", "KILL",  # it ends with the tests, also where they are killed
             "qemu-system-aarch64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-M", "virt", *clock, "-cpu", "max,pauth-impdef=on", "-smp", "2", "-m", "1024",
+            "-M", "virt", *clock, "-cpu", PROCESSOR, "-smp", "2", "-m", "1024",
             "-bios", str(u_boot),
             "-drive", f"if=none,id=card,format=qcow2,file={self.card},cache=unsafe", "-device", "virtio-blk-pci,drive=card",
-            "-netdev", net, "-device", "virtio-net-pci,netdev=net,romfile=",
             "-serial", f"file:{folder / 'console.txt'}",
             "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off",
             "-device", "virtserialport,chardev=agent,name=nightjar-test",

@@ -1,14 +1,13 @@
 """What lies in the image, looked at from outside: nothing that opens something, and the same of everything for everybody."""
 
 import re
-import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR
+from tests.image.partition import partitions
 
 pytestmark = [pytest.mark.needs("unsquashfs", "mcopy"), pytest.mark.timeout(900)]
 
@@ -52,19 +51,6 @@ OF_EVERY_DEVICE = (
     "*.part",
 )
 """Names of files that each device makes for itself."""
-
-
-def partitions(image: Path) -> dict[str, tuple[int, int]]:
-    """Return begin and size of each partition, in bytes, by its name."""
-    with image.open("rb") as disk:
-        disk.seek(2 * SECTOR)
-        table = disk.read(ENTRIES * ENTRY_SIZE)
-    found = {}
-    for at in range(0, len(table), ENTRY_SIZE):
-        first, last, _, name = struct.unpack_from("<QQQ72s", table, at + 32)
-        if first:
-            found[name.decode("utf-16-le").rstrip("\0")] = (first * SECTOR, (last - first + 1) * SECTOR)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,7 @@ class Machine:
         self.folder, self._command = folder, command
         self.console, self.journal = folder / "console.txt", folder / "journal.txt"
         self._sticks = 0
+        self.boot_limit_s = BOOT_S
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -85,7 +86,7 @@ class Machine:
 
     def wait_until_booted(self) -> None:
         """Wait until the agent says that it is there."""
-        said = json.loads(self._line(BOOT_S))
+        said = json.loads(self._line(self.boot_limit_s))
         assert said == {"ready": True}, said
 
     def _end(self) -> None:

@@ -16,9 +16,9 @@ NAME = "nightjar.local"
 class Panel(Appliance):
     """Asks over HTTPS through the forwarded port by the device's name, and trusts its own authority and nothing else."""
 
-    def __init__(self, guest: Machine) -> None:
+    def __init__(self, guest: Machine, name: str = NAME) -> None:
         super().__init__(guest.folder / "panel", port=guest.port)
-        self.port = guest.port
+        self.port, self._name = guest.port, name
         self._authority = Path(self.data, "ca.pem")
 
     def trust(self, guest: Machine) -> None:
@@ -41,15 +41,15 @@ class Panel(Appliance):
     @property
     def origin(self) -> str:
         """Where its pages come from, as a browser says it."""
-        return f"https://{NAME}"
+        return f"https://{self._name}"
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Make one request."""
         context = ssl.create_default_context(cafile=str(self._authority))
-        connection = http.client.HTTPSConnection(NAME, timeout=60)
+        connection = http.client.HTTPSConnection(self._name, timeout=60)
         with contextlib.closing(connection):
             plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-            connection.sock = context.wrap_socket(plain, server_hostname=NAME)
+            connection.sock = context.wrap_socket(plain, server_hostname=self._name)
             connection.request(method, path, body, {**({"Cookie": self.cookie} if self.cookie else {}), **headers})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.headers.get_all("Set-Cookie") or [], answer.read())
