@@ -608,6 +608,14 @@ def test_a_backup_goes_to_a_confirmed_stick_as_a_job(old: World, admin: Caller) 
     assert old.parts.audit.page()[0].detail == f"job {job.id}: {name} to NIGHTJAR ({STICK})"
 
 
+def test_no_program_can_have_a_file_copied_by_its_name(old: World, admin: Caller) -> None:
+    old.parts.sticks.publish((Stick(STICK, "X", "exfat", "M", 1 << 30, None, StickState.DONE, "", is_confirmed=True),))
+    body = json.dumps({"fs_id": STICK, "backup": "nightjar-roof.nightjar-backup"}).encode()
+    reply = admin.call("POST", "/api/v1/usb/export", body, {"x_csrf_token": admin.csrf}, "application/json")
+    assert reply.status == 400
+    assert old.parts.jobs.recent() == []
+
+
 def test_a_stick_that_nobody_confirmed_gets_no_backup(old: World, admin: Caller) -> None:
     old.parts.sticks.publish((Stick(STICK, "X", "exfat", "M", 1 << 30, None, StickState.OFFERED, "", is_confirmed=False),))
     assert admin.post("/backup/stick", form(stick=STICK)).status == 400
