@@ -52,7 +52,7 @@ class BackupKeeper:
         self._admitted: tuple[str, float] = ("", 0.0)
         """Hash of the one browser's token that has shown the setup code, and until when that counts."""
 
-    def make(self, passphrase: Secret[str], by: str, device_name: str) -> bytes:
+    def make(self, passphrase: Secret[str], by: str, device_name: str, at: datetime) -> bytes:
         """Return the file of a backup of now.
 
         Raises
@@ -64,7 +64,7 @@ class BackupKeeper:
         """
         check_strength(passphrase, by, what="pass-phrase")
         parts = self._parts
-        origin = Origin(parts.clock.now(), by, parts.device_id, device_name[:64], parts.version)
+        origin = Origin(at, by, parts.device_id, device_name[:64], parts.version)
         backup = Backup(origin, parts.settings.published.value, parts.belongings.read(self._opened))
         return lock(to_content(backup), passphrase)
 

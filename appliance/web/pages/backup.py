@@ -19,7 +19,7 @@ from appliance.web.visit import Visit
 HERE = "/backup"
 CLAIM = "/claim/backup"
 UPLOAD = ("csrf", "passphrase")
-_Refusal = (InputError, RefusedError, ThrottledError)
+_REFUSALS = (InputError, RefusedError, ThrottledError)
 
 
 @route("GET", "/backup", access=Access.ADMIN)
@@ -33,7 +33,7 @@ def download(visit: Visit) -> Answer:
     """Make a backup and send it."""
     try:
         made, name = _made(visit)
-    except _Refusal as error:
+    except _REFUSALS as error:
         return _page(visit, "make", error)
     visit.note("backup downloaded", name)
     return Content(made, "application/octet-stream", name)
@@ -48,7 +48,7 @@ def to_stick(visit: Visit) -> Answer:
             raise InputError("Choose a USB stick that is plugged in and that an admin has confirmed.")
         made, name = _made(visit)
         copy_backup(visit, fs_id, name, made)
-    except _Refusal as error:
+    except _REFUSALS as error:
         return _page(visit, "make", error)
     return Redirect(f"{HERE}?done=backup-ordered")
 
@@ -58,7 +58,7 @@ def open_file(visit: Visit) -> Answer:
     """Show what is in a backup and what it would change; nothing is changed yet."""
     try:
         offer = visit.backups.open(_holder(visit), visit.file, Secret(visit.form.get("passphrase", "")))
-    except _Refusal as error:
+    except _REFUSALS as error:
         return _page(visit, "restore", error)
     return _review(visit, offer)
 
@@ -92,7 +92,7 @@ def claim_admit(visit: Visit) -> Answer:
     """Let whoever knows the setup code choose a backup."""
     try:
         visit.backups.admit(visit.form.get("code", ""), visit.csrf_token, visit.address)
-    except _Refusal as error:
+    except _REFUSALS as error:
         return _claim_page(visit, error)
     return _claim_page(visit)
 
@@ -103,7 +103,7 @@ def claim_open(visit: Visit) -> Answer:
     try:
         _check_admitted(visit)
         offer = visit.backups.open(CLAIM, visit.file, Secret(visit.form.get("passphrase", "")))
-    except _Refusal as error:
+    except _REFUSALS as error:
         return _claim_page(visit, error)
     return _claim_review(visit, offer)
 
@@ -133,10 +133,9 @@ def _made(visit: Visit) -> tuple[bytes, str]:
     if form.get("passphrase", "") != form.get("again", ""):
         raise InputError("The two pass-phrases are not the same.")
     visit.parts.gate.confirm(visit.session, Secret(form.get("password", "")), visit.address)
-    name = visit.machine.name.value or ""
-    made = visit.backups.make(Secret(form.get("passphrase", "")), visit.visitor.name, name or visit.parts.device_name)
-    now = visit.parts.clock.now().astimezone(ZoneInfo(visit.settings.site.timezone))
-    return made, file_name(name, visit.parts.device_id, now)
+    name, now = visit.machine.name.value or "", visit.machine.now
+    made = visit.backups.make(Secret(form.get("passphrase", "")), visit.visitor.name, name or visit.parts.device_name, now)
+    return made, file_name(name, visit.parts.device_id, now.astimezone(ZoneInfo(visit.settings.site.timezone)))
 
 
 def _holder(visit: Visit) -> str:

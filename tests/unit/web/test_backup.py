@@ -26,10 +26,14 @@ from appliance.security.bound import open_for, seal_for
 from appliance.security.sealedfile import lock, unlock
 from appliance.security.signing import key_id
 from appliance.security.tokens import hash_token, new_token
+from appliance.settings.migrate import migrate
+from appliance.settings.parse import parse
+from appliance.settings.schema import Settings
 from appliance.settings.targets import SftpTarget, credential_name
 from appliance.store import belongings as belongings_module
 from appliance.store.outgoing import outgoing_path
 from appliance.store.received import Form
+from appliance.web import backupcontent
 from appliance.web.app import Panel
 from appliance.web.backupcontent import backup_of, to_content
 from appliance.web.backupdoor import leave_for
@@ -80,7 +84,7 @@ def fresh(tmp_path: Path, certificates: Path) -> Iterator[World]:
 
 
 def made_on(world: World) -> bytes:
-    return BackupKeeper(world.parts).make(Secret(PHRASE), ADMIN, "roof")
+    return BackupKeeper(world.parts).make(Secret(PHRASE), ADMIN, "roof", datetime.now(UTC))
 
 
 def restore(world: World, file: bytes, *, is_first: bool = False) -> None:
@@ -268,6 +272,24 @@ def test_a_backup_with_everything_in_it_is_small(old: World) -> None:
     assert len(made_on(old)) < 64 << 10
 
 
+def test_settings_of_an_older_release_are_brought_up_to_this_one(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tree_of(made_on(old))
+    earlier = json.loads(tree["settings"])
+    earlier["place"] = earlier.pop("site")
+    tree |= {"settings": json.dumps(earlier), "settings_version": 1}
+    with pytest.raises(InputError, match="place"):
+        restore(old, file_of(tree))
+
+    def next_release(text: str, version: int) -> Settings:
+        steps = {1: lambda known: {name if name != "place" else "site": value for name, value in known.items()}}
+        return parse(migrate(version, json.loads(text), steps=steps, target=2))
+
+    monkeypatch.setattr(backupcontent, "from_json", next_release)
+    monkeypatch.setattr(backupcontent, "VERSION", 2)
+    restore(old, file_of(tree))
+    assert old.parts.settings.published.value.site.name == "Old roof"
+
+
 # --- refused, and nothing changed -----------------------------------------------------------------------------------
 
 
@@ -412,7 +434,7 @@ def test_a_secret_that_cannot_be_opened_is_named_and_no_backup_is_made(old: Worl
 @pytest.mark.parametrize("weak", ["short", "password123", "aaaaaaaaaaaa", "ada-ada-ada"])
 def test_a_weak_pass_phrase_is_refused(old: World, weak: str) -> None:
     with pytest.raises(InputError, match="pass-phrase"):
-        BackupKeeper(old.parts).make(Secret(weak), ADMIN, "roof")
+        BackupKeeper(old.parts).make(Secret(weak), ADMIN, "roof", datetime.now(UTC))
 
 
 # --- offers and admission -------------------------------------------------------------------------------------------
