@@ -1,4 +1,8 @@
-"""From a target's settings and its opened credentials to the target itself."""
+"""From a target's settings and its opened credentials to the target itself.
+
+SSH and MQTT come with large libraries, as S3 does; they are loaded for who has such a target: neither the start nor the memory of
+others pays for them.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +27,8 @@ from appliance.uploads.indiallsky import IndiAllSkyTarget as IndiAllSky
 from appliance.uploads.indiallsky import V1Place
 from appliance.uploads.mail import MailPlace
 from appliance.uploads.mail import MailTarget as Mail
-from appliance.uploads.mqtt import BrokerPlace
-from appliance.uploads.mqtttarget import MqttPlace
-from appliance.uploads.mqtttarget import MqttTarget as Mqtt
 from appliance.uploads.s3 import S3Place
 from appliance.uploads.s3 import S3Target as Store
-from appliance.uploads.sftp import SftpPlace
-from appliance.uploads.sftp import SftpTarget as Sftp
 from appliance.uploads.sync import SyncPlace, SyncTarget
 from appliance.uploads.webdav import WebPlace
 from appliance.uploads.webdav import WebTarget as Web
@@ -107,6 +106,9 @@ def make_target(target: Target, supplies: Supplies) -> port.Target:
                 )
             )
         case SftpTarget():
+            from appliance.uploads.sftp import SftpPlace
+            from appliance.uploads.sftp import SftpTarget as Sftp
+
             place = SftpPlace(
                 host=target.host,
                 port=target.port,
@@ -158,6 +160,10 @@ def make_target(target: Target, supplies: Supplies) -> port.Target:
                 )
             )
         case MqttTarget():
+            from appliance.uploads.mqtt import BrokerPlace
+            from appliance.uploads.mqtttarget import MqttPlace
+            from appliance.uploads.mqtttarget import MqttTarget as Mqtt
+
             broker = BrokerPlace(
                 host=target.host,
                 port=target.port,

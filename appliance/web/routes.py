@@ -13,6 +13,8 @@ from appliance.web.answers import Answer
 from appliance.web.visit import Visit
 
 Handler = Callable[[Visit], Answer]
+Schema = dict[str, object] | Callable[[], dict[str, object]]
+"""Of JSON; or what makes it, once somebody asks for the API's document."""
 
 SAFE_METHODS = frozenset({"GET"})
 """HEAD is GET without the body, everywhere."""
@@ -53,9 +55,9 @@ class Route:
     when_unclaimed: bool
     """Whether it answers before anybody has claimed the appliance; then it is for that time, and nothing else answers."""
     parameters: tuple[Parameter, ...] = ()
-    answer: type | dict[str, object] | None = None
+    answer: type | Schema | None = None
     """What the API answers: a dataclass, or a schema."""
-    body: dict[str, object] | None = field(default=None)
+    body: Schema | None = field(default=None)
     """Schema of what the API takes."""
     upload: tuple[str, ...] = ()
     """Fields of its form beside a file; where there are any, the body may be as large as the door lets in."""
@@ -78,8 +80,8 @@ def route(
     scope: Scope | None = None,
     when_unclaimed: bool = False,
     parameters: tuple[Parameter, ...] = (),
-    answer: type | dict[str, object] | None = None,
-    body: dict[str, object] | None = None,
+    answer: type | Schema | None = None,
+    body: Schema | None = None,
     upload: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table; a wrong declaration is an error while the program is imported.

@@ -25,7 +25,7 @@ ENABLED = {
     "nftables.service", "systemd-timesyncd.service", "udisks2.service", "wpa_supplicant.service",
     "nightjar-ca.path", "nightjar-ca.service", "nightjar-ca.timer", "nightjar-data.service", "nightjar-factory-reset.path",
     "nightjar-firstboot.path", "nightjar-firstboot.service", "nightjar-indi.service", "nightjar-persist.path",
-    "nightjar-persist.service", "nightjar-trust.path", "nightjar.service", "nightjar.socket",
+    "nightjar-persist.service", "nightjar-trust.path", "nightjar-trust.service", "nightjar.service", "nightjar.socket",
 }  # fmt: skip
 ACTIVATED = {
     "nightjar-ca.path", "nightjar-ca.timer", "nightjar-factory-reset.path", "nightjar-firstboot.path", "nightjar-persist.path",

@@ -10,7 +10,7 @@ from appliance.domain.access import Access, Scope
 from appliance.domain.peer import LONGEST_METADATA, ThingKind
 from appliance.security.signing import SCHEME
 from appliance.web.answers import Answer, Json
-from appliance.web.routes import Route, Style, route, table
+from appliance.web.routes import Route, Schema, Style, route, table
 from appliance.web.visit import Visit
 
 _ARGUMENT = re.compile(r"<(\w+)>")
@@ -154,13 +154,14 @@ def _scope_words(scope: Scope | None) -> str:
 def _answer(entry: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if entry.answer is None:
         raise ValueError(f"{entry.method} {entry.path} does not say what it answers")
-    return _lifted(entry.answer, schemas) if isinstance(entry.answer, dict) else schema_of(entry.answer, schemas)
+    return schema_of(entry.answer, schemas) if isinstance(entry.answer, type) else _lifted(entry.answer, schemas)
 
 
-def _lifted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _lifted(schema: Schema, schemas: dict[str, Any]) -> dict[str, Any]:
     """Return a schema whose parts stand among the document's own."""
-    schemas.update(schema.get("$defs", {}))
-    return {key: value for key, value in schema.items() if key != "$defs"}
+    whole: dict[str, Any] = schema if isinstance(schema, dict) else schema()
+    schemas.update(whole.get("$defs", {}))
+    return {key: value for key, value in whole.items() if key != "$defs"}
 
 
 def schema_of(kind: object, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -10,16 +10,19 @@ from appliance.web.answers import Answer, Json
 from appliance.web.routes import Style, route
 from appliance.web.visit import Visit
 
-_SCHEMA = Settings.model_json_schema(ref_template="#/components/schemas/{model}")
+
+def _schema() -> dict[str, object]:
+    """Return the form of all settings; made when somebody asks for the API's document, not at each start."""
+    return Settings.model_json_schema(ref_template="#/components/schemas/{model}")
 
 
-@route("GET", "/api/v1/settings", access=Access.STAFF, style=Style.API, scope=Scope.READ, answer=_SCHEMA)
+@route("GET", "/api/v1/settings", access=Access.STAFF, style=Style.API, scope=Scope.READ, answer=_schema)
 def read(visit: Visit) -> Answer:
     """Tell the settings in force."""
     return _settings(visit.settings)
 
 
-@route("PUT", "/api/v1/settings", access=Access.ADMIN, style=Style.API, scope=Scope.WRITE, answer=_SCHEMA, body=_SCHEMA)
+@route("PUT", "/api/v1/settings", access=Access.ADMIN, style=Style.API, scope=Scope.WRITE, answer=_schema, body=_schema)
 def replace(visit: Visit) -> Answer:
     """Replace the settings; what is left out returns to its default."""
     try:

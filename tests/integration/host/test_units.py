@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -36,7 +37,8 @@ OURS = {
     "nightjar-firstboot.service", "nightjar-firstboot.path", "boot-firmware.mount.d", "nightjar-data.service",
     "nightjar-factory-reset.service", "nightjar-factory-reset.path",
     "nightjar-persist.service", "nightjar-persist.path",
-    "NetworkManager.service.d", "systemd-timesyncd.service.d", "emergency.service.d", "rescue.service.d",
+    "NetworkManager.service.d", "systemd-timesyncd.service.d", "systemd-udev-trigger.service.d",
+    "emergency.service.d", "rescue.service.d",
 }  # fmt: skip
 
 USERS: dict[str, list[str]] = {"nightjar": [], "nightjar-ca": [], "nightjar-indi": ["dialout", "video"]}
@@ -127,6 +129,19 @@ def test_a_first_start_loads_the_program_while_its_keys_are_made() -> None:
 def test_what_the_panel_writes_is_what_the_path_unit_watches() -> None:
     drop_in = sections(UNITS / "nightjar.service.d/certificates.conf")
     assert sections(UNITS / "nightjar-ca.path")["PathChanged"] == [f"/run/{drop_in['RuntimeDirectory'][0]}/{WANTED}"]
+
+
+@pytest.mark.needs("udevadm")
+def test_udev_is_told_of_every_device_but_text_screens() -> None:
+    unit = (UNITS / "systemd-udev-trigger.service.d/nightjar.conf").read_text().replace("\\\n", "")
+    (ours,) = re.findall(r"^ExecStart=-(udevadm trigger .*)$", unit, re.MULTILINE)
+    told = [
+        set(subprocess.run([*command, "--dry-run", "--verbose"], check=True, capture_output=True, text=True).stdout.split())
+        for command in (["udevadm", "trigger", "--type=all"], shlex.split(ours))
+    ]
+    left_out = {path.partition("/tty/tty")[2] for path in told[0] - told[1]}
+    assert left_out == {str(number) for number in range(64)}
+    assert told[1] < told[0]
 
 
 def test_the_units_and_the_programs_mean_the_same_folders() -> None:

@@ -1,5 +1,7 @@
 """All targets together: a worker for each, and the test button."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +151,10 @@ def test_after_a_crash_nothing_stays_on_its_way_and_no_queue_is_an_orphan(room: 
     room.couriers.open()
     assert room.queue.claim("target01") is not None
     assert room.queue.claim("target02") is None
+
+
+def test_no_library_of_a_target_is_loaded_before_there_is_one(project: Path) -> None:
+    libraries = ("botocore", "paramiko", "paho", "appliance.uploads.s3")
+    code = f"import sys, appliance.compose; print([name in sys.modules for name in {libraries!r}])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=project, check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout.strip() == "[False, False, False, True]"
