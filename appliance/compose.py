@@ -53,6 +53,7 @@ from appliance.settings.parse import to_json
 from appliance.settings.schema import Settings, Transport
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.belongings import BelongingsStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.database import Database
 from appliance.store.deliveries import Deliveries
@@ -295,6 +296,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     sessions=stores.sessions,
                     tokens=stores.tokens,
                     audit=stores.audit,
+                    belongings=BelongingsStore(database, true_clock),
                     gate=gate,
                     people=people,
                     certificates=certificates,

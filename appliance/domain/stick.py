@@ -14,6 +14,7 @@ USB_STICK = "usb stick"
 """Who asked, in the audit log, where no person did: the stick was plugged in."""
 MOST_NIGHTS = 1000
 """A request names at most so many nights."""
+_BACKUP = re.compile(r"nightjar-[a-z0-9-]{1,80}\.nightjar-backup\Z")
 _FS_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{3,63}\Z")
 
 
@@ -80,6 +81,8 @@ class ExportRequest:
     """Only so many of the newest nights; 0 for all."""
     kinds: tuple[ExportKind, ...] = ()
     """What of them; empty for what the settings say."""
+    backup: str = ""
+    """Name of a backup's file that is copied in place of nights."""
 
     @property
     def is_automatic(self) -> bool:
@@ -95,6 +98,7 @@ class ExportRequest:
                 "nights": [str(night) for night in self.nights],
                 "newest": self.newest,
                 "kinds": [kind.value for kind in self.kinds],
+                "backup": self.backup,
             }
         )
 
@@ -107,6 +111,11 @@ class EjectStick:
 
 
 StickCommand = EjectStick
+
+
+def is_backup_name(untrusted_text: str) -> bool:
+    """Return whether a text is the name of a backup's file."""
+    return bool(_BACKUP.match(untrusted_text))
 
 
 def is_fs_id(untrusted_text: str) -> bool:
@@ -126,17 +135,19 @@ def export_request(untrusted_text: str) -> ExportRequest:
         untrusted = json.loads(untrusted_text)
     except (ValueError, RecursionError) as error:
         raise InputError("An export request is an object in JSON.") from error
-    if not isinstance(untrusted, dict) or untrusted.keys() - {"fs_id", "by", "nights", "newest", "kinds"}:
-        raise InputError("An export request says fs_id, and may say by, nights, newest and kinds.")
+    if not isinstance(untrusted, dict) or untrusted.keys() - {"fs_id", "by", "nights", "newest", "kinds", "backup"}:
+        raise InputError("An export request says fs_id, and may say by, nights, newest, kinds and backup.")
     fs_id, by = untrusted.get("fs_id"), untrusted.get("by", USB_STICK)
     if not isinstance(fs_id, str) or not is_fs_id(fs_id):
         raise InputError("Choose one of the sticks that are plugged in.")
     if not isinstance(by, str) or not by:
         raise InputError("An export request says by whom.")
     nights, newest = nights_asked_for(untrusted.get("nights", []))
-    return ExportRequest(
-        fs_id, by, nights, newest or newest_asked_for(untrusted.get("newest", 0)), kinds_asked_for(untrusted.get("kinds", []))
-    )
+    backup = untrusted.get("backup", "")
+    if backup != "" and not (isinstance(backup, str) and is_backup_name(backup)):
+        raise InputError("backup is the name of a backup's file.")
+    newest = newest or newest_asked_for(untrusted.get("newest", 0))
+    return ExportRequest(fs_id, by, nights, newest, kinds_asked_for(untrusted.get("kinds", [])), backup)
 
 
 def nights_asked_for(untrusted: object) -> tuple[tuple[NightId, ...], int]:

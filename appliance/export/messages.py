@@ -49,6 +49,8 @@ class Task:
     speed_bytes_s: int = 20 << 20
     takes_bundle: bool = False
     """Only copy the update that lies on the stick into the data folder, and write nothing to the stick."""
+    backup: str = ""
+    """Copy this backup's file, and no night."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 import re
 
 from appliance.domain.errors import InputError
+from appliance.domain.stick import is_backup_name
 from appliance.store.products import NAMES
 
 TOP = "nightjar"
+BACKUPS = "backups"
+"""The folder beside the nights."""
 MANIFEST = "SHA256SUMS"
 PART = "copying.part"
 """The one temporary file, in the device's folder; what a pull left under this name is known without looking around."""
@@ -50,11 +53,20 @@ def place_of_product(name: str) -> Place:
     return ("products", name)
 
 
+def place_of_backup(name: str) -> Place:
+    """Return where a backup lies in its folder."""
+    if not is_backup_name(name):
+        raise InputError(f"not the name of a backup: {name[:80]!r}")
+    return (name,)
+
+
 def place_of_line(untrusted_path: str) -> Place | None:
     """Return the place that a line of a manifest names, or None where that is none of ours."""
     *folders, name = untrusted_path.split("/")
     if folders == ["products"] and name in NAMES:
         return place_of_product(name)
+    if not folders and is_backup_name(name):
+        return place_of_backup(name)
     if _PICTURE.match(name) and place_of_picture(name) == (*folders, name):
         return (*folders, name)
     return None

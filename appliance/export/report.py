@@ -91,11 +91,11 @@ class Report:
         total = max(progress.total_bytes, progress.done_bytes)
         self._jobs.update(running.job.id, done=progress.done_bytes, total=total, eta_s=left_s, message=message)
 
-    def ended(self, ending: words.Ending, ended: Ended | None) -> None:
-        """Say how it ended; `ended` is what the child said last, if it came to that."""
+    def ended(self, ending: words.Ending, ended: Ended | None) -> ExportRequest | None:
+        """Say how it ended, and return what was asked for; `ended` is what the child said last, if it came to that."""
         running = self._end()
         if running is None:
-            return
+            return None
         self._write(running)
         if ended is not None and ended.outcome is Outcome.DONE:
             done = ended.done_bytes
@@ -103,6 +103,7 @@ class Report:
         self._jobs.finish(running.job.id, ending.job, ending.sentence)
         self._audit.add(running.request.by, _ADDRESS, _AUDIT, f"job {running.job.id} ended, {ending.job}: {ending.sentence}")
         self.complain(running.name, ending)
+        return running.request
 
     def complain(self, name: str, ending: words.Ending) -> None:
         """Raise the issue of an ending, if there is something that a person can do."""
@@ -159,5 +160,7 @@ class Report:
 def _choice(request: ExportRequest) -> str:
     if request.is_automatic:
         return "by itself"
+    if request.backup:
+        return f"the backup {request.backup}"
     nights = ", ".join(str(night) for night in request.nights[:10]) or "all nights"
     return f"{nights}{' and more' if len(request.nights) > 10 else ''}; {', '.join(request.kinds) or 'all kinds'}"

@@ -11,7 +11,7 @@ from appliance.export.bundle import take_bundle
 from appliance.export.copier import Copier, GoneError, Pace, SourceError, StoppedError
 from appliance.export.manifest import Manifest, parse, text_of
 from appliance.export.messages import Ended, Event, Looked, Outcome, Progress, Task
-from appliance.export.names import LARGEST_ON_FAT
+from appliance.export.names import BACKUPS, LARGEST_ON_FAT
 from appliance.export.request import Choice, choice_of
 from appliance.export.source import Source, SourceFile
 from appliance.export.stick import NightFolder, StickError, StickFolder
@@ -71,11 +71,25 @@ class Export:
         if task.is_look_only:
             return
         stick.begin(task.folder)
+        if task.backup:
+            self._copy_backup(stick, task.backup)
+            return
         nights = choice.of(self._source.nights())
         left = [self._estimate(stick, night, choice) for night in nights]
         for number, night in enumerate(nights):
             with stick.night(str(night)) as folder:
                 self._copy_night(stick, folder, night, choice, sum(left[number + 1 :]))
+
+    def _copy_backup(self, stick: StickFolder, name: str) -> None:
+        """Copy a backup beside those that lie there."""
+        file = self._source.backup(name)
+        if file is None:
+            raise SourceError("the backup is gone, make it once more")
+        self._total_bytes = file.size
+        with stick.night(BACKUPS) as folder:
+            manifest = {place: digest for place, digest in parse(folder.manifest()).items() if folder.holds(place)}
+            self._copy_file(stick, folder, file, manifest)
+            self._keep(folder, manifest)
 
     def _estimate(self, stick: StickFolder, night: NightId, choice: Choice) -> int:
         """Return how many bytes of a night are probably missing: those that its manifest does not name."""

@@ -21,7 +21,9 @@ from appliance.export.watched import Child, child_command
 from appliance.export.work import Finished, Limits, Work
 from appliance.settings.schema import Settings
 from appliance.store.audit import AuditStore
+from appliance.store.files import DataFolder
 from appliance.store.jobs import JobStore
+from appliance.store.outgoing import Outgoing
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
 from appliance.supervisor.health import HealthBoard
@@ -48,6 +50,8 @@ class _Current(Generic[VolumeT]):
     stick: Plugged[VolumeT]
     work: Work[VolumeT]
     is_look: bool = False
+    is_backup: bool = False
+    """Whether only a backup is copied: its nights get their turn after it."""
 
 
 class ExportService(Generic[VolumeT]):
@@ -95,6 +99,7 @@ class ExportService(Generic[VolumeT]):
         self._limits = limits or Limits()
         self._child = child or Child(child_command(), self._now)
         self._report, self._taking = Report(jobs, audit, board, clock), taking
+        self._outgoing = Outgoing(DataFolder(data))
         self._sticks: Sticks[VolumeT] = Sticks()
         self._current: _Current[VolumeT] | None = None
         self._ejects: set[str] = set()
@@ -109,6 +114,7 @@ class ExportService(Generic[VolumeT]):
         """Let the jobs wait again that a crash left as running; their sticks may still be mounted."""
         self._left_mounted = self._report.left_by_a_crash()
         self._taking.open()
+        self._outgoing.keep_only({request.backup for _, request in self._report.waiting()})
 
     def step(self) -> None:
         """Do one piece of work."""
@@ -239,7 +245,7 @@ class ExportService(Generic[VolumeT]):
             if not self._may_be_looked_at(stick):
                 self._jobs.finish(job.id, JobState.STOPPED, NOT_WANTED)
             return False
-        if not kinds:
+        if not kinds and not request.backup:
             self._jobs.finish(job.id, JobState.FAILED, NO_KINDS)
             stick.state, stick.reason, stick.is_served = StickState.FAILED, NO_KINDS, True
             return False
@@ -256,11 +262,12 @@ class ExportService(Generic[VolumeT]):
                 newest=export.nights if request.is_automatic else request.newest,
                 reads_request=request.is_automatic,
                 speed_bytes_s=export.speed_mib_s * MIB,
+                backup=request.backup,
             )
 
-        stick.job_id, stick.is_served = job.id, True
+        stick.job_id, stick.is_served = job.id, stick.is_served or not request.backup
         self._report.began(job, request, _name(stick))
-        self._begin(stick, make_task)
+        self._begin(stick, make_task, is_backup=bool(request.backup))
         stick.state, stick.reason = StickState.EXPORTING, ""
         return True
 
@@ -296,7 +303,7 @@ class ExportService(Generic[VolumeT]):
         """Return whether it is still to be found out if a stick holds a request."""
         return self._settings.value.export.any_labelled_stick and not stick.is_looked_at
 
-    def _begin(self, stick: Plugged[VolumeT], make_task: Callable[[Path], Task] | None) -> None:
+    def _begin(self, stick: Plugged[VolumeT], make_task: Callable[[Path], Task] | None, *, is_backup: bool = False) -> None:
         """Begin to work on a stick."""
         is_look = make_task is not None and self._report.job_id is None
         self._sticks.ours.add(stick.volume.object_path)
@@ -315,6 +322,7 @@ class ExportService(Generic[VolumeT]):
                 limits=self._limits,
             ),
             is_look,
+            is_backup,
         )
 
     def _is_drive_wanted(self, stick: Plugged[VolumeT]) -> bool:
@@ -322,8 +330,10 @@ class ExportService(Generic[VolumeT]):
         drive = [other for other in self._sticks.here.values() if other.volume.drive_path == stick.volume.drive_path]
         drive = [other for other in drive if other.refusal is None]
         asked_for = {request.fs_id for _, request in self._report.waiting()}
+        has_turn_left = self._current is not None and self._current.is_backup
         return any(
-            other.fs_id in asked_for or (other is not stick and not other.is_served and self._is_wanted(other)) for other in drive
+            other.fs_id in asked_for or ((other is not stick or has_turn_left) and not other.is_served and self._is_wanted(other))
+            for other in drive
         )
 
     def _tend(self, current: _Current[VolumeT]) -> bool:
@@ -332,6 +342,7 @@ class ExportService(Generic[VolumeT]):
         is_stop_wanted = job_id is not None and self._jobs.is_stop_requested(job_id)
         if is_stop_wanted or current.stick.fs_id in self._ejects:
             current.work.stop()
+            current.is_backup = current.is_backup and current.stick.fs_id not in self._ejects
             if not current.is_look:  # after a look the drive stays on
                 self._ejects.discard(current.stick.fs_id)
         finished = current.work.step()
@@ -360,11 +371,13 @@ class ExportService(Generic[VolumeT]):
         elif current.is_look and ending.job is not JobState.FAILED:
             stick.has_request = finished.looked is not None and finished.looked.has_request
         else:
-            stick.state, stick.reason, stick.is_served = ending.stick, ending.reason, True
+            stick.state, stick.reason, stick.is_served = ending.stick, ending.reason, stick.is_served or not current.is_backup
             if current.is_look:
                 self._report.complain(_name(stick), ending)
             else:
-                self._report.ended(ending, finished.ended)
+                request = self._report.ended(ending, finished.ended)
+                if request is not None and request.backup:
+                    self._outgoing.remove(request.backup)
         if not stick.is_safe_to_remove:
             stick.reason = f"{stick.reason} {words.NOT_LET_GO}".strip()
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from appliance.domain.night import NightId
 from appliance.domain.stick import ExportKind
-from appliance.export.names import Place, place_of_picture, place_of_product
+from appliance.export.names import Place, place_of_backup, place_of_picture, place_of_product
 from appliance.store.files import DataFolder
 from appliance.store.nightfiles import names_in, night_folders
+from appliance.store.outgoing import outgoing_path
 from appliance.store.products import ProductStore
 
 FILM = ".mp4"
@@ -55,6 +56,10 @@ class Source:
         if ExportKind.FILMS in kinds:
             found += [_file(self._products.path(night, name), place_of_product(name), is_settled=False) for name in films]
         return [file for file in found if file is not None]
+
+    def backup(self, name: str) -> SourceFile | None:
+        """Return a backup's file, None where it is gone."""
+        return _file(self._folder.path_of(outgoing_path(name)), place_of_backup(name), is_settled=True)
 
 
 def _file(path: Path, place: Place, *, is_settled: bool) -> SourceFile | None:

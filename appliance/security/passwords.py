@@ -14,7 +14,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from appliance.domain.errors import InputError, SecurityError, ThrottledError
@@ -35,6 +35,7 @@ WAIT_S = 10.0
 _COMMON_FILE = Path(__file__).with_name("common-passwords.txt")
 _LEET = (str.maketrans("013457@$!", "oleastasi"), str.maketrans("013457@$!", "oieastasi"))
 """Digits and signs written for letters; 1 is read as l and as i."""
+_HASH = re.compile(r"\$argon2id\$v=19\$m=\d{1,6},t=\d{1,2},p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}\Z", re.ASCII)
 _DECORATION = re.compile(r"^[^a-z]+|[^a-z]+$")
 
 _hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID)
@@ -52,8 +53,8 @@ class Verdict:
     needs_rehash: bool = False
 
 
-class _Turn:
-    """One Argon2 at a time in the whole process; who waits too long is asked to come back."""
+class Turn:
+    """One Argon2 at a time in the whole process, for pass-phrases too; who waits too long is asked to come back."""
 
     def __enter__(self) -> None:
         if not _turn.acquire(timeout=WAIT_S):
@@ -63,15 +64,15 @@ class _Turn:
         _turn.release()
 
 
-def _prepared(password: Secret[str]) -> bytes:
+def prepared(password: Secret[str]) -> bytes:
     """Return the bytes to hash: the same text typed on another keyboard gives the same (NFKC)."""
     return unicodedata.normalize("NFKC", password.reveal()).encode("utf-8", "surrogatepass")
 
 
 def hash_password(password: Secret[str]) -> str:
     """Return the Argon2id hash in PHC form, `$argon2id$v=19$m=19456,t=2,p=1$...`."""
-    with _Turn():
-        return _hasher.hash(_prepared(password))
+    with Turn():
+        return _hasher.hash(prepared(password))
 
 
 @cache
@@ -109,10 +110,10 @@ def verify(password_hash: str | None, password: Secret[str]) -> Verdict:
         If the turn did not come in time.
     """
     known = password_hash if password_hash is not None else _nobodys_hash()
-    prepared = _prepared(password)[: 4 * LONGEST]
+    typed = prepared(password)[: 4 * LONGEST]
     try:
-        with _Turn():
-            _hasher.verify(known, prepared)
+        with Turn():
+            _hasher.verify(known, typed)
     except VerifyMismatchError:
         return Verdict(ok=False)
     except (VerificationError, InvalidHashError) as error:
@@ -149,8 +150,29 @@ def _is_pattern(text: str) -> bool:
     return steps in ({1}, {-1}) or text in "01234567890123456789" or text in "98765432109876543210"
 
 
-def check_strength(password: Secret[str], name: str) -> None:
+def check_foreign_hash(untrusted: str) -> None:
+    """Refuse a hash from elsewhere that is none of ours, or whose parameters would cost this machine more than ours do.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        found = extract_parameters(untrusted)
+    except InvalidHashError as error:
+        raise InputError("A password's hash is damaged.") from error
+    is_ours = found.type is Type.ID and found.parallelism == LANES and (found.hash_len, found.salt_len) == (32, 16)
+    if not is_ours or not _HASH.match(untrusted) or found.memory_cost > MEMORY_KIB or found.time_cost > PASSES:
+        raise InputError("A password's hash is not of the kind that is used here.")
+
+
+def check_strength(password: Secret[str], name: str, *, what: str = "password") -> None:
     """Refuse a password that is short, well known, a pattern, or made of the name.
+
+    Parameters
+    ----------
+    what : str
+        What it is called before the person.
 
     Raises
     ------
@@ -159,13 +181,13 @@ def check_strength(password: Secret[str], name: str) -> None:
     """
     text = unicodedata.normalize("NFKC", password.reveal())
     if len(text) < SHORTEST:
-        raise InputError(f"Choose a password of {SHORTEST} characters or more; three or four words are easy to remember.")
+        raise InputError(f"Choose a {what} of {SHORTEST} characters or more; three or four words are easy to remember.")
     if len(text) > LONGEST:
-        raise InputError(f"Choose a password of at most {LONGEST} characters.")
+        raise InputError(f"Choose a {what} of at most {LONGEST} characters.")
     folded = text.casefold()
     plain_name = name.casefold()
     rest = folded.replace(plain_name, "") if plain_name else folded
     if len(plain_name) >= 3 and plain_name in folded and len(rest) < SHORTEST - 4:
-        raise InputError("Choose a password that is not made of your user name.")
+        raise InputError(f"Choose a {what} that is not made of your user name.")
     if _forms(folded) & _common() or _is_pattern(folded):
-        raise InputError("This password is well known and would be guessed soon; three or four words together are not.")
+        raise InputError(f"This {what} is well known and would be guessed soon; three or four words together are not.")

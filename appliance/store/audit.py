@@ -41,15 +41,8 @@ class AuditStore:
 
     def add(self, who: str, address: str, action: str, detail: str = "") -> AuditEntry:
         """Write an entry; overlong texts are cut."""
-        words = {"who": who, "address": address, "action": action, "detail": detail}
-        words = {name: _clean(text, _LONGEST[name]) for name, text in words.items()}
-        at = self._clock.now().astimezone(UTC)
         with self._database.write() as db:
-            last_id, last_hash = _head(db)
-            row = AuditRow(id=last_id + 1, at=at, **words)
-            row.hash = _hash(last_hash, row)
-            AuditRow.insert(row.__data__).execute(db)
-        return _entry(row)
+            return write_entry(db, self._clock.now(), who, address, action, detail)
 
     def page(self, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
         """Return entries, newest first; `before` is the id of the last one of the page before."""
@@ -106,6 +99,17 @@ class AuditStore:
                 return
             yield from batch
             last_id = batch[-1].id
+
+
+def write_entry(db: peewee.SqliteDatabase, at: datetime, who: str, address: str, action: str, detail: str) -> AuditEntry:
+    """Write an entry in a transaction that is open: it stands there if all else of that happens, too."""
+    words = {"who": who, "address": address, "action": action, "detail": detail}
+    words = {name: _clean(text, _LONGEST[name]) for name, text in words.items()}
+    last_id, last_hash = _head(db)
+    row = AuditRow(id=last_id + 1, at=at.astimezone(UTC), **words)
+    row.hash = _hash(last_hash, row)
+    AuditRow.insert(row.__data__).execute(db)
+    return _entry(row)
 
 
 def _head(db: peewee.SqliteDatabase) -> tuple[int, str]:

@@ -76,9 +76,7 @@ class SettingsStore:
             newest_id = 0 if newest is None else newest.id
             if based_on is not None and based_on != newest_id:
                 raise InputError("Somebody saved other settings meanwhile. Look at them, then change yours again.")
-            row = RevisionRow(saved_at=self._clock.now(), saved_by=saved_by, version=VERSION, json=to_json(settings))
-            row.id = RevisionRow.insert(row.__data__).execute(db)
-            _thin_out(db, row.id)
+            row = write_revision(db, self._clock.now(), settings, saved_by)
         self._publish_newest(row.id, settings)
         self._board.clear_issue(ISSUE)
         return _revision(row)
@@ -132,6 +130,14 @@ class SettingsStore:
             f"The settings of revision {unreadable[0]} cannot be read; older ones are in force",
             "This happens after going back to an older version of Nightjar. Look through Settings and save them once.",
         )
+
+
+def write_revision(db: peewee.SqliteDatabase, at: datetime, settings: Settings, saved_by: str) -> RevisionRow:
+    """Write settings as the newest revision in a transaction that is open; who does it has them published after."""
+    row = RevisionRow(saved_at=at, saved_by=saved_by, version=VERSION, json=to_json(settings))
+    row.id = RevisionRow.insert(row.__data__).execute(db)
+    _thin_out(db, row.id)
+    return row
 
 
 def _thin_out(db: peewee.SqliteDatabase, newest_id: int) -> None:

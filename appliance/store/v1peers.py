@@ -41,20 +41,20 @@ class V1PeerStore:
     def all(self) -> tuple[V1Peer, ...]:
         """Return every such peer."""
         with self._database.read() as db:
-            return tuple(_peer(row) for row in V1PeerRow.select().order_by(V1PeerRow.user).execute(db))
+            return tuple(v1_peer_of(row) for row in V1PeerRow.select().order_by(V1PeerRow.user).execute(db))
 
     def of_user(self, untrusted_user: str) -> V1Peer | None:
         """Return the peer of a user, where it may still send."""
         with self._database.read() as db:
             row = V1PeerRow.select().where(V1PeerRow.user == untrusted_user).get_or_none(db)
             is_open = row is not None and PeerRow.select().where(PeerRow.id == row.peer, PeerRow.is_open).exists(db)
-        return _peer(row) if row is not None and is_open else None
+        return v1_peer_of(row) if row is not None and is_open else None
 
     def of_peer(self, peer_id: str) -> V1Peer | None:
         """Return such a peer by its id."""
         with self._database.read() as db:
             row = V1PeerRow.select().where(V1PeerRow.peer == peer_id).get_or_none(db)
-        return None if row is None else _peer(row)
+        return None if row is None else v1_peer_of(row)
 
     def is_any(self) -> bool:
         """Return whether there is one that may send."""
@@ -98,5 +98,6 @@ def _forget_oldest(db: peewee.SqliteDatabase, peer_id: str) -> None:
         V1UsedRow.delete().where(V1UsedRow.peer == peer_id, V1UsedRow.id <= first_gone.id).execute(db)
 
 
-def _peer(row: V1PeerRow) -> V1Peer:
+def v1_peer_of(row: V1PeerRow) -> V1Peer:
+    """Return the peer of a row."""
     return V1Peer(row.peer, row.user, ipaddress.ip_network(row.network), row.camera)

@@ -1,7 +1,7 @@
 """The panel as a WSGI application: each request is identified, weighed against its route, answered, and dressed in headers."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +14,10 @@ from appliance.security.signedheader import looks_signed
 from appliance.security.signing import SCHEME, body_hash
 from appliance.web import api, pages  # noqa: F401 - importing them fills the table of routes
 from appliance.web.answers import Answer, Content, Json, Media, Page, Redirect, Stream
+from appliance.web.backups import LARGEST_UPLOAD, BackupKeeper
 from appliance.web.downloads import Downloads
 from appliance.web.encode import to_json
-from appliance.web.forms import FORM_TYPE, parse_form, parse_query
+from appliance.web.forms import FORM_TYPE, parse_form, parse_form_with_file, parse_query
 from appliance.web.guard import Evidence, form_token, identify, is_allowed, is_forged, open_to_everybody
 from appliance.web.head import SUNK, split_host
 from appliance.web.machine import MachineKeeper
@@ -80,6 +81,14 @@ def _read_body(largest: int) -> bytes:
     return body
 
 
+def _form(route: Route, body: bytes, content_type: str) -> tuple[Mapping[str, str], bytes]:
+    """Return the fields of a form, and the file that came with them."""
+    if route.upload and not content_type.startswith(FORM_TYPE):
+        return parse_form_with_file(body, content_type, route.upload, LARGEST_UPLOAD)
+    has_form = route.style is Style.PAGE or content_type.startswith(FORM_TYPE)
+    return (parse_form(body, content_type) if has_form else {}), b""
+
+
 class Panel:
     """Everything behind the TLS front."""
 
@@ -90,6 +99,7 @@ class Panel:
         self._machine = MachineKeeper(parts.time_and_date, parts.host_name, parts.network, parts.updates)
         self._downloads = Downloads()
         self._public_nights = PublicNights(parts.frames, parts.products, parts.clock)
+        self.backups = BackupKeeper(parts)
         self._bottle = bottle.Bottle()
         self._bottle.default_error_handler = self._refuse_unknown
         for route in table():
@@ -166,21 +176,24 @@ class Panel:
     def _visit(self, route: Route, args: dict[str, str], seen: Evidence, visitor: Visitor, body: bytes | None = None) -> Visit:
         environ = bottle.request.environ
         if body is None:
-            body = _read_body(route.largest_body) if route.method != "GET" else b""
+            largest = LARGEST_UPLOAD if route.upload else route.largest_body
+            body = _read_body(largest) if route.method != "GET" else b""
         content_type = environ.get("CONTENT_TYPE", "")
-        has_form = route.style is Style.PAGE or content_type.startswith(FORM_TYPE)
+        form, file = _form(route, body, content_type)
         return Visit(
             parts=self._parts,
             series=self._series,
             machine=self._machine,
             downloads=self._downloads,
             public_nights=self._public_nights,
+            backups=self.backups,
             visitor=visitor,
             method=route.method,
             path=environ["PATH_INFO"],
             args=args,
             query=parse_query(environ.get("QUERY_STRING", "")),
-            form=parse_form(body, content_type) if has_form else {},
+            form=form,
+            file=file,
             body=body,
             host=seen.host,
             address=environ["REMOTE_ADDR"],

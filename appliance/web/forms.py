@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from appliance.domain.errors import InputError
+from appliance.web.multipart import FormParser
 
 MOST_FIELDS = 200
 LONGEST_NAME = 100
 FORM_TYPE = "application/x-www-form-urlencoded"
+FILE = "file"
+"""Name of the one part of a form that is a file."""
+LONGEST_FIELD = 4096
+"""Of a form with a file, in bytes."""
 
 
 def parse_query(untrusted: str) -> Mapping[str, str]:
@@ -32,6 +37,30 @@ def parse_form(untrusted: bytes, content_type: str) -> Mapping[str, str]:
     except UnicodeDecodeError as error:
         raise InputError("The form holds bytes that do not belong there.") from error
     return _fields(text)
+
+
+def parse_form_with_file(
+    untrusted: bytes, content_type: str, fields: tuple[str, ...], largest_file: int
+) -> tuple[Mapping[str, str], bytes]:
+    """Return the fields of a form with a file, and the file.
+
+    Raises
+    ------
+    InputError
+        If it is no such form, or not every field came once.
+    """
+    found = {name: bytearray() for name in (*fields, FILE)}
+    most = {**dict.fromkeys(fields, LONGEST_FIELD), FILE: largest_file}
+    parser = FormParser(content_type, most, lambda name: found[name].extend, plain=fields)
+    parser.feed(untrusted)
+    parser.finish()
+    try:
+        form = {name: found[name].decode() for name in fields}
+    except UnicodeDecodeError as error:
+        raise InputError("A field holds letters that are not UTF-8.") from error
+    if any("\x00" in value for value in form.values()):
+        raise InputError("A field holds a zero byte.")
+    return form, bytes(found[FILE])
 
 
 def _fields(text: str) -> Mapping[str, str]:

@@ -115,11 +115,7 @@ class Gate:
         expected = stores.recovery.code_hash() if was_claimed else hash_token(self._code)
         if expected is None:
             raise RefusedError("claimed already")
-        stores.throttle.attempt(_CLAIM, address)
-        if not same(hash_token(code), expected):
-            stores.audit.add("", address, "claim refused")
-            raise RefusedError("the setup code is wrong")
-        stores.throttle.succeeded(_CLAIM, address)
+        self._check_code(code, expected, address)
         name = checked_name(untrusted_name)
         check_strength(password, name)
         password_hash = hash_password(password)
@@ -131,6 +127,12 @@ class Gate:
             stores.audit.add(name, address, "claimed")
         stores.throttle.succeeded(name, address)
         return account
+
+    def prove_presence(self, untrusted_code: str, address: str) -> None:
+        """Make sure that whoever wants to claim with a backup knows the setup code; raises as `claim` does."""
+        if self.is_claimed:
+            raise RefusedError("claimed already")
+        self._check_code(normalise_code(untrusted_code), hash_token(self._code), address)
 
     def login(
         self, untrusted_name: str, password: Secret[str], untrusted_second: str, address: str, agent: str
@@ -206,6 +208,15 @@ class Gate:
             self._stores.audit.add(name, address, "password refused")
             raise RefusedError("the password is wrong")
         self._stores.throttle.succeeded(name, address)
+
+    def _check_code(self, code: str, expected: str, address: str) -> None:
+        """Compare a setup code with the hash of the true one; every try is counted first."""
+        stores = self._stores
+        stores.throttle.attempt(_CLAIM, address)
+        if not same(hash_token(code), expected):
+            stores.audit.add("", address, "claim refused")
+            raise RefusedError("the setup code is wrong")
+        stores.throttle.succeeded(_CLAIM, address)
 
     def _find(self, untrusted_name: str) -> tuple[Account, str] | None:
         try:

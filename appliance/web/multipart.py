@@ -5,7 +5,7 @@ asked for or that come twice, other headers. File names are not looked at: names
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from appliance.domain.errors import InputError
 
@@ -13,7 +13,9 @@ Take = Callable[[bytes], None]
 """Takes the next bytes of a part's content."""
 
 _TYPE = re.compile(r'multipart/form-data; ?boundary=("?)([0-9A-Za-z\'()+_,./:=?-]{1,70})\1\Z')
-_DISPOSITION = re.compile(rb'content-disposition: form-data; name="([a-z]{1,20})"; filename\*?=[^\r\n]{1,400}\Z', re.IGNORECASE)
+_DISPOSITION = re.compile(
+    rb'content-disposition: form-data; name="([a-z]{1,20})"(; filename\*?=[^\r\n]{1,400})?\Z', re.IGNORECASE
+)
 _PART_TYPE = re.compile(rb"content-type: [!-~ ]{1,100}\Z", re.IGNORECASE)
 _LONGEST_HEAD = 1024
 _END_OF_HEAD = b"\r\n\r\n"
@@ -22,7 +24,9 @@ _END_OF_HEAD = b"\r\n\r\n"
 class FormParser:
     """Takes a form's bytes in pieces of any size."""
 
-    def __init__(self, untrusted_type: str, most: Mapping[str, int], begin: Callable[[str], Take]) -> None:
+    def __init__(
+        self, untrusted_type: str, most: Mapping[str, int], begin: Callable[[str], Take], *, plain: Collection[str] = ()
+    ) -> None:
         """Take what is expected.
 
         Parameters
@@ -33,6 +37,8 @@ class FormParser:
             The names of the parts that must come, each once, and how many bytes each may have.
         begin : callable
             Called with a part's name when it begins; returns what takes its content.
+        plain : collection of str
+            Which of the parts are no files.
 
         Raises
         ------
@@ -43,7 +49,7 @@ class FormParser:
         if found is None:
             raise InputError("The body is a form: multipart/form-data with its boundary.")
         self._delimiter = b"\r\n--" + found[2].encode()
-        self._most, self._begin = most, begin
+        self._most, self._begin, self._plain = most, begin, plain
         self._buffer = b"\r\n"  # as if a line had ended, so that the first boundary is like all others
         self._step: Callable[[], bool] = self._read_nothing
         self._take: Take = lambda _: None
@@ -97,9 +103,9 @@ class FormParser:
         self._left, self._take = self._most[name], self._begin(name)
         return self._to(self._read_content, end + len(_END_OF_HEAD))
 
-    @staticmethod
-    def _name_of(lines: list[bytes]) -> str:
-        names = [found[1].decode() for line in lines if (found := _DISPOSITION.match(line))]
+    def _name_of(self, lines: list[bytes]) -> str:
+        heads = [found for line in lines if (found := _DISPOSITION.match(line))]
+        names = [found[1].decode() for found in heads if (found[2] is None) == (found[1].decode() in self._plain)]
         others = [line for line in lines if not _DISPOSITION.match(line)]
         if len(names) != 1 or len(others) > 1 or not all(_PART_TYPE.match(line) for line in others):
             raise InputError("The head of a part names it and its file, may say its type, and nothing else.")

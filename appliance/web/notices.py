@@ -52,6 +52,8 @@ NOTICES: Mapping[str, str] = {
     "peer-limits": "The limits are changed.",
     "peer-revoked": "It is shut out. What came from it is kept.",
     "peer-removed": "It is shut out, and what came from it is gone.",
+    "backup-ordered": "The backup is made and goes to the stick. The page USB sticks shows when it is there and safe to remove.",
+    "backup-restored": "The backup is in force. Log in with an account of the backup.",
     "certificate-imported": "The certificate is served from now on, for its own names.",
     "certificate-removed": "The imported certificate is gone; the device's own serves for all names.",
 }

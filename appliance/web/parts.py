@@ -14,6 +14,7 @@ from appliance.domain.stick import Stick, StickCommand
 from appliance.security.vault import Vault
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.belongings import BelongingsStore
 from appliance.store.credentials import CredentialStore
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
@@ -77,6 +78,7 @@ class WebParts:
     sessions: SessionStore
     tokens: TokenStore
     audit: AuditStore
+    belongings: BelongingsStore
     gate: Gate
     people: People
     certificates: CertificateKeeper

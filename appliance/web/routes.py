@@ -63,6 +63,8 @@ class Route:
     """Schema of what the API takes."""
     largest_body: int = LARGEST_BODY
     """Larger ones come past the front only where the door has been told of them; see `door.py`."""
+    upload: tuple[str, ...] = ()
+    """Fields of its form beside a file; where there are any, the body may be as large as the door lets in."""
 
     @property
     def summary(self) -> str:
@@ -85,6 +87,7 @@ def route(
     answer: type | Schema | None = None,
     body: Schema | None = None,
     largest_body: int = LARGEST_BODY,
+    upload: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table; a wrong declaration is an error while the program is imported.
 
@@ -104,7 +107,7 @@ def route(
 
     def declare(handler: Handler) -> Handler:
         _TABLE[method, path] = Route(
-            method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body, largest_body
+            method, path, access, style, handler, scope, when_unclaimed, parameters, answer, body, largest_body, upload
         )
         return handler
 

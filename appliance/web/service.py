@@ -7,6 +7,8 @@ import time
 from appliance.domain.errors import NightjarError, StartError
 from appliance.supervisor.service import Beat
 from appliance.web.app import Panel
+from appliance.web.backupdoor import PATHS as BACKUPS
+from appliance.web.backupdoor import leave_for
 from appliance.web.door import leave_by_path, no_leave
 from appliance.web.limits import Limits
 from appliance.web.parts import Listen, WebParts
@@ -64,6 +66,7 @@ class WebService:
                     "/api/v1/sync/": parts.peer_gate.ask_leave,
                     PREFIX: parts.v1_gate.leave,
                     UPLOAD: UpdateGate(parts.gate).ask_leave,
+                    **dict.fromkeys(BACKUPS, leave_for(parts.gate, self._panel.backups)),
                 },
                 no_leave(self._limits),
             ),

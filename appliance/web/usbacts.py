@@ -16,6 +16,7 @@ from appliance.domain.stick import (
     newest_asked_for,
     nights_asked_for,
 )
+from appliance.store.outgoing import Outgoing
 from appliance.web.answers import NotFoundError
 from appliance.web.visit import Visit
 
@@ -63,6 +64,21 @@ def export(visit: Visit, request: ExportRequest) -> Job:
     stick = stick_named(visit, request.fs_id)
     job = visit.parts.jobs.queue(JOB_KIND, request.to_json(), QUEUED)
     visit.note("usb export ordered", f"job {job.id}: {name_of(stick)} ({stick.fs_id})")
+    return job
+
+
+def copy_backup(visit: Visit, fs_id: str, name: str, made: bytes) -> Job:
+    """Copy a backup to a stick that is plugged in; what cannot be queued is not kept."""
+    stick = stick_named(visit, fs_id)
+    outgoing = Outgoing(visit.parts.folder)
+    outgoing.put(name, made)
+    try:
+        request = ExportRequest(stick.fs_id, visit.visitor.name, backup=name)
+        job = visit.parts.jobs.queue(JOB_KIND, request.to_json(), QUEUED)
+    except InputError:
+        outgoing.remove(name)
+        raise
+    visit.note("backup to usb stick ordered", f"job {job.id}: {name} to {name_of(stick)} ({stick.fs_id})")
     return job
 
 

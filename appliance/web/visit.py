@@ -8,6 +8,7 @@ from appliance.domain.errors import InputError, RefusedError
 from appliance.domain.peer import Peer
 from appliance.settings.schema import Settings
 from appliance.store.tokens import ApiToken
+from appliance.web.backups import BackupKeeper
 from appliance.web.downloads import Downloads
 from appliance.web.machine import MachineKeeper
 from appliance.web.parts import WebParts
@@ -60,6 +61,7 @@ class Visit:
     machine: MachineKeeper
     downloads: Downloads
     public_nights: PublicNights
+    backups: BackupKeeper
     visitor: Visitor
     method: str
     path: str
@@ -78,6 +80,8 @@ class Visit:
     """What a signed request tells beside its body."""
     authorization: str = ""
     content_type: str = ""
+    file: bytes = b""
+    """What came with a form that may bring one."""
     sunk: str = ""
     """The token of what the front has put into a sink in the body's place; see `door.py`."""
 

@@ -3,6 +3,7 @@
 from appliance.web.pages import (
     accounts,
     audit,
+    backup,
     camera,
     certificate,
     entry,
@@ -31,6 +32,7 @@ from appliance.web.pages import (
 __all__ = [
     "accounts",
     "audit",
+    "backup",
     "camera",
     "certificate",
     "entry",

@@ -26,6 +26,7 @@ ORDER = (
     "machine",
     "updates",
     "network",
+    "backup",
     "factory-reset",
     "sensors",
     "accounts",

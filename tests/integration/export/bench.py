@@ -86,6 +86,7 @@ class Bench:
     board: HealthBoard
     published: Published[tuple[Stick, ...]]
     bundles: BundleStore
+    commands: Mailbox[StickCommand]
     longest_step_s: float = 0.0
 
     def run_until(self, is_so: Callable[[], bool], within_s: float = 120.0) -> None:
@@ -156,7 +157,7 @@ def bench(
     )
     service.open()
     try:
-        yield Bench(service, folder_drives, jobs, audit, board, published, bundles)
+        yield Bench(service, folder_drives, jobs, audit, board, published, bundles, commands)
     finally:
         service.close()
         database.close()

@@ -12,7 +12,7 @@ import pytest
 from appliance.domain.stick import ExportKind
 from appliance.export.messages import Looked, Outcome, Progress
 from appliance.export.watched import child_command
-from tests.integration.export.sky import NIGHTS, Sky, done, summary, toml
+from tests.integration.export.sky import DEVICE, NIGHTS, Sky, done, summary, toml
 
 pytestmark = pytest.mark.needs("sha256sum")
 
@@ -227,3 +227,36 @@ def test_what_is_no_task_is_not_begun(line: bytes) -> None:
     )
     assert child.returncode == 1
     assert child.stdout == b""
+
+
+def put_backup(sky: Sky, name: str, content: bytes) -> None:
+    folder = sky.data / "outgoing"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+def test_a_backup_is_copied_beside_the_nights_and_beside_earlier_ones_and_verifies(sky: Sky) -> None:
+    names = ("nightjar-roof-2026-01-31-221500.nightjar-backup", "nightjar-roof-2026-02-01-221500.nightjar-backup")
+    for number, name in enumerate(names):
+        put_backup(sky, name, f"sealed {number}".encode() * 4000)
+        assert summary(sky.copy(backup=name, kinds=(), reads_request=False)) == done(1)
+    folder = sky.mount / "nightjar" / DEVICE / "backups"
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "SHA256SUMS"} == {
+        name: f"sealed {number}".encode() * 4000 for number, name in enumerate(names)
+    }
+    check = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=True)
+    assert check.stdout.splitlines() == [f"{name}: OK" for name in names]
+    assert [path.name for path in folder.parent.iterdir()] == ["backups"]
+
+
+def test_a_backup_that_is_gone_is_told_and_leaves_nothing(sky: Sky) -> None:
+    ended = sky.copy(backup="nightjar-roof-2026-01-31-221500.nightjar-backup", kinds=(), reads_request=False)
+    assert (ended.outcome, ended.detail) == (Outcome.NO_SOURCE, "the backup is gone, make it once more")
+    assert list(sky.mount.rglob("*backup*")) == []
+
+
+def test_a_name_that_is_no_backups_leads_nowhere(sky: Sky) -> None:
+    put_backup(sky, "secret", b"x")
+    ended = sky.copy(backup="../keys/vault.key", kinds=(), reads_request=False)
+    assert ended.outcome is Outcome.NO_SOURCE
+    assert list(sky.mount.rglob("vault*")) == []

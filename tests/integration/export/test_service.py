@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.job import JobState
-from appliance.domain.stick import StickState
-from tests.integration.export.bench import bench
+from appliance.domain.stick import JOB_KIND, EjectStick, ExportRequest, StickState
+from appliance.store.files import DataFolder
+from appliance.store.outgoing import Outgoing
+from tests.integration.export.bench import FS_ID, bench
 from tests.integration.export.sky import NIGHTS, Sky
 
 pytestmark = pytest.mark.needs("sha256sum", "ionice")
@@ -139,3 +141,49 @@ def test_a_job_survives_the_death_of_the_whole_program(large: Sky) -> None:
             "job 1 began", "job 1 began", "job 1 ended, done",
         ]  # fmt: skip
     large.assert_whole(*NIGHTS)
+
+
+BACKUP = "nightjar-roof-2026-01-31-221500.nightjar-backup"
+
+
+def test_an_ordered_backup_goes_to_the_stick_first_is_kept_here_no_longer_and_the_nights_follow(sky: Sky) -> None:
+    with bench(sky.data, sky.mount) as service:
+        Outgoing(DataFolder(sky.data)).put(BACKUP, b"sealed")
+        service.jobs.queue(JOB_KIND, ExportRequest(FS_ID, "ada", backup=BACKUP).to_json())
+        service.drives.plug()
+        service.run_until(lambda: service.job.id == 2 and service.is_over)
+        assert [job.state for job in service.jobs.recent()] == [JobState.DONE] * 2
+        assert service.drives.calls == ["mount", "unmount", "mount", "unmount", "power_off"]
+        told = [entry.detail for entry in reversed(service.audit.page())]
+        assert told[0] == f"job 1 began: stick HOLIDAY ({FS_ID}), the backup {BACKUP}"
+        assert told[1].startswith("job 1 ended, done: 1 file copied")
+    assert [path.read_bytes() for path in sky.mount.rglob("*.nightjar-backup")] == [b"sealed"]
+    assert list((sky.data / "outgoing").iterdir()) == []
+    sky.assert_whole()
+
+
+def test_a_backup_on_its_way_ends_when_its_stick_is_let_go(sky: Sky) -> None:
+    with bench(sky.data, sky.mount, speed_mib_s=1) as service:
+        Outgoing(DataFolder(sky.data)).put(BACKUP, b"sealed" * 1_000_000)
+        service.jobs.queue(JOB_KIND, ExportRequest(FS_ID, "ada", backup=BACKUP).to_json())
+        service.drives.plug()
+        service.run_until(lambda: any(part.stat().st_size for part in sky.mount.rglob("*.part")))
+        service.commands.put(EjectStick(FS_ID))
+        service.run_until(lambda: service.is_over)
+        service.run(5)
+        assert (service.job.id, service.job.state) == (1, JobState.STOPPED)
+        assert service.drives.calls == ["mount", "unmount", "power_off"]
+    assert list(sky.mount.rglob("*.nightjar-backup")) == []
+    assert list((sky.data / "outgoing").iterdir()) == []
+
+
+def test_a_backup_whose_job_was_stopped_while_it_waited_is_removed_at_the_next_start(sky: Sky) -> None:
+    names = [f"nightjar-roof-2026-01-31-22150{number}.nightjar-backup" for number in range(2)]
+    outgoing = Outgoing(DataFolder(sky.data))
+    with bench(sky.data, sky.mount) as service:
+        for name in names:
+            outgoing.put(name, b"sealed")
+            service.jobs.queue(JOB_KIND, ExportRequest(FS_ID, "ada", backup=name).to_json())
+        service.jobs.request_stop(1)
+    with bench(sky.data, sky.mount):
+        assert [path.name for path in (sky.data / "outgoing").iterdir()] == names[1:]

@@ -42,6 +42,12 @@ ELSEWHERE = {
     "PUT /indi-allsky/sync/v1/<kind>": "brings pictures of another program: tests/integration/web/test_indiallsky.py",
     "POST /settings/review": "shows what would change and saves nothing",
     "POST /camera/driver": "needs the appliance's own INDI server: tests/unit/web/test_camera.py",
+    "POST /backup/stick": "its job would keep the stick from being let go: tests/unit/web/test_backup.py",
+    "POST /backup/open": "shows what would change and changes nothing",
+    "POST /backup/restore": "would end everything else: tests/integration/process/test_backup.py",
+    "POST /claim/backup": "takes the place of the claim: tests/integration/process/test_backup.py",
+    "POST /claim/backup/open": "shows what would change and changes nothing",
+    "POST /claim/backup/restore": "takes the place of the claim: tests/integration/process/test_backup.py",
     "POST /claim": "comes before all others and is the first entry",
     "POST /network/country": "needs root's reader of it: tests/unit/web/test_network.py",
     "POST /machine/reset": "would end everything else: tests/unit/web/test_reset.py",
@@ -86,6 +92,10 @@ class Acts:
     def api(self, method: str, path: str, body: bytes = b"") -> int:
         headers = {"X-CSRF-Token": self.admin.csrf(), "Origin": self.admin.origin, "Content-Type": "application/json"}
         return self.admin.send(method, path, body, headers).status
+
+    def backup(self) -> int:
+        phrase = "four words under stars"
+        return self.post("/backup/download", passphrase=phrase, again=phrase, password=PASSWORD)
 
     def totp_offer(self) -> tuple[str, str]:
         page = self.admin.get("/me/totp").body.decode()
@@ -227,6 +237,7 @@ ACTS: dict[str, tuple[str, Callable[[Acts], int]]] = {
     ),
     "POST /api/v1/jobs/<number>/stop": ("job stopped", lambda a: a.api("POST", f"/api/v1/jobs/{a.newest_job()}/stop")),
     "POST /usb/use": ("usb stick confirmed", lambda a: a.post("/usb/use", stick=STICK)),
+    "POST /backup/download": ("backup downloaded", lambda a: a.backup()),
     "POST /usb/let-go": ("usb stick let go", lambda a: a.post("/usb/let-go", stick=STICK)),
     "POST /usb/forget": ("usb stick forgotten", lambda a: a.post("/usb/forget", stick=STICK)),
     "PUT /api/v1/update/upload": ("update announced", lambda a: a.announce()),

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.needs("indiserver")
 
 CREDENTIAL = "canary-credential-5b1e77c0aa"
 RESET_PASSWORD = "canary-reset-password-91c3"
+PASSPHRASE = "canary-pass-phrase-4d0be6"
 FAILED_PASSWORD = "canary-failed-password-27d8"
 
 
@@ -181,6 +182,23 @@ def test_no_file_of_the_data_folder_holds_a_secret_but_the_key_files(appliance: 
         "keys/vault.key": ["vault key"],
         "keys/own.pem": ["key of the own certificate"],
     }
+
+
+def test_a_backup_shows_no_secret_and_its_pass_phrase_is_kept_nowhere(
+    appliance: Appliance, planted: Planted, log_file: Path
+) -> None:
+    form = {"passphrase": PASSPHRASE, "again": PASSPHRASE, "password": PASSWORD}
+    file = admin_of(appliance).post("/backup/download", **form)
+    assert file.status == 200, file.body
+    assert file.body.startswith(b"nightjar-backup\n")
+    assert found_in(file.body, planted) == []
+    admin = admin_of(appliance)
+    page = admin.client.upload("/backup/open", file.body, admin.csrf(), passphrase=PASSPHRASE)
+    assert (page.status, found_in(page.body, planted)) == (200, [])
+    kept = [log_file, *(path for path in appliance.data.rglob("*") if path.is_file())]
+    forms = disguises(PASSPHRASE)
+    assert not [path for path in kept if any(form in path.read_bytes() for form in forms)]
+    assert not any(form in file.body + page.body for form in forms)
 
 
 def test_a_secret_in_the_clear_would_be_found(planted: Planted) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 ROOT = Path(__file__).resolve().parents[3]
+BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 NAME, PASSWORD = "ada", "a-long-winter-night"
 
 
@@ -72,10 +73,14 @@ class Appliance:
 
     def claim(self) -> None:
         """Claim the device with the code it printed, and log in."""
-        self.setup_code = self._line(r"setup code: ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
-        answer = self.post("/claim", code=self.setup_code, name=NAME, password=PASSWORD, again=PASSWORD)
+        answer = self.post("/claim", code=self.read_setup_code(), name=NAME, password=PASSWORD, again=PASSWORD)
         assert answer.status == 303, answer.body
         self.login()
+
+    def read_setup_code(self) -> str:
+        """Return the code that an unclaimed device prints."""
+        self.setup_code = self._line(r"setup code: ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
+        return self.setup_code
 
     def login(self, name: str = NAME, password: str = PASSWORD) -> None:
         """Log in, if nothing else is said with the account that `claim` made."""
@@ -85,6 +90,17 @@ class Appliance:
         found = re.search(r"(__Host-nightjar=[^;]+)", "\n".join(answer.cookies))
         assert found, answer.cookies
         self.cookie = found[1]
+
+    def upload(self, path: str, file: bytes, csrf: str, **fields: str) -> "Answer":
+        """Send a form with a file as a browser does, with this client's cookie."""
+        body = b""
+        for name, value in {"csrf": csrf, **fields}.items():
+            body += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
+        body += f"{head}Content-Type: application/octet-stream\r\n\r\n".encode() + file
+        body += f"\r\n--{BOUNDARY}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={BOUNDARY}"
+        return self.request("POST", path, body, Origin=self.origin, **{"Content-Type": kind})
 
     def get(self, path: str, **headers: str) -> "Answer":
         """Ask for a page."""

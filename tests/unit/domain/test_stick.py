@@ -33,6 +33,7 @@ def test_what_cannot_tell_one_stick_from_another_is_no_id(fs_id: str) -> None:
             "1234-ABCD", "ada", (NightId("2026-01-31"), NightId("2026-01-30")), 0, (ExportKind.PICTURES, ExportKind.FILMS)
         ),
         ExportRequest("1234-ABCD", "ada", (), 3),
+        ExportRequest("1234-ABCD", "ada", backup="nightjar-roof-2026-01-31-221500.nightjar-backup"),
     ],
 )
 def test_a_request_is_kept_and_read_back(request_: ExportRequest) -> None:
@@ -53,7 +54,9 @@ def test_who_asks_is_told_from_the_stick_itself() -> None:
         {"fs_id": "1234-ABCD", "kinds": ["raw"]}, {"fs_id": "1234-ABCD", "kinds": [["films"]]},
         {"fs_id": "1234-ABCD", "newest": -1},
         {"fs_id": "1234-ABCD", "newest": True}, {"fs_id": "1234-ABCD", "nights": ["2026-01-31"] * (MOST_NIGHTS + 1)},
-        {"fs_id": "1234-ABCD", "kinds": ["films"] * 11},
+        {"fs_id": "1234-ABCD", "kinds": ["films"] * 11}, {"fs_id": "1234-ABCD", "backup": 5},
+        {"fs_id": "1234-ABCD", "backup": []}, {"fs_id": "1234-ABCD", "backup": "../keys/vault.key"},
+        {"fs_id": "1234-ABCD", "backup": "nightjar-\u00e4.nightjar-backup"},
     ],
 )  # fmt: skip
 def test_other_requests_are_refused(value: object) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import strategies as st
 
 from appliance.domain.errors import InputError
-from appliance.export.names import device_folder, place_of_line, place_of_picture, place_of_product
+from appliance.export.names import device_folder, place_of_backup, place_of_line, place_of_picture, place_of_product
 from appliance.store.products import NAMES
 
 FORBIDDEN_ON_FAT = set('"*/:<>?\\|') | {chr(code) for code in range(32)}
@@ -63,6 +63,22 @@ def test_every_product_has_a_place_that_a_line_can_name(name: str) -> None:
     assert place_of_line(f"products/{name}") == place_of_product(name) == ("products", name)
 
 
+def test_a_backup_has_a_place_that_a_line_can_name() -> None:
+    name = "nightjar-roof-2026-01-31-221500.nightjar-backup"
+    assert place_of_line(name) == place_of_backup(name) == (name,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "nightjar-.nightjar-backup/x", "nightjar-Roof.nightjar-backup", "x.nightjar-backup", "nightjar-a.nightjar-backup\n"],
+)
+def test_what_is_no_backups_name_has_no_place(name: str) -> None:
+    with pytest.raises(InputError):
+        place_of_backup(name)
+    assert place_of_line(f"backups/{name}") is None
+    assert place_of_line(name) is None
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -76,5 +92,5 @@ def test_a_line_that_names_nothing_of_ours_names_nothing(line: str) -> None:
 
 
 def test_no_two_of_our_names_differ_in_letter_case_only() -> None:
-    names = ["frames", "products", "SHA256SUMS", *NAMES, *(f"{hour:02d}" for hour in range(24))]
+    names = ["frames", "products", "backups", "SHA256SUMS", *NAMES, *(f"{hour:02d}" for hour in range(24))]
     assert len({name.casefold() for name in names}) == len(names)

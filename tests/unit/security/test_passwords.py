@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from appliance.domain.errors import InputError, SecurityError
 from appliance.domain.secret import Secret
 from appliance.security import passwords
-from appliance.security.passwords import LONGEST, check_strength, hash_password, prepare, verify
+from appliance.security.passwords import LONGEST, check_foreign_hash, check_strength, hash_password, prepare, verify
 
 PASSWORD = Secret("correct zebra umbrella")
 
@@ -128,3 +128,31 @@ def test_a_password_made_of_the_name_is_refused_and_one_that_mentions_it_is_not(
     with pytest.raises(InputError, match="user name"):
         check_strength(Secret("Christa.Wolf1"), "christa.wolf")
     check_strength(Secret("anna likes wet mornings"), "anna")
+
+
+def hash_of(
+    memory_kib: int = 19 * 1024, passes: int = 2, *, kind: str = "argon2id", lanes: int = 1, salt: int = 22, out: int = 43
+) -> str:
+    return f"${kind}$v=19$m={memory_kib},t={passes},p={lanes}${'A' * salt}${'A' * out}"
+
+
+@pytest.mark.parametrize("good", [hash_of(), hash_of(8, 1)])
+def test_a_hash_from_elsewhere_is_taken_only_if_it_costs_no_more_than_ours(good: str) -> None:
+    check_foreign_hash(good)
+    for bad in (
+        hash_of(19 * 1024 + 1), hash_of(4 << 20), hash_of(passes=3), hash_of(lanes=2), hash_of(kind="argon2i"), hash_of(salt=8),
+        hash_of(out=86), good + "$", good + "\n", good.replace("v=19", "v=16"), "", "x", "$2b$12$abc", "$argon2id$",
+        good[:-1] + "!",
+    ):  # fmt: skip
+        with pytest.raises(InputError):
+            check_foreign_hash(bad)
+
+
+def test_a_hash_of_ours_is_taken() -> None:
+    check_foreign_hash(hash_password(Secret("correct zebra umbrella")))
+
+
+def test_a_weak_pass_phrase_is_called_that() -> None:
+    for weak in ("short", "password123", "anna-anna-a"):
+        with pytest.raises(InputError, match="pass-phrase"):
+            check_strength(Secret(weak), "anna", what="pass-phrase")

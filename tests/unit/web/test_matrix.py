@@ -67,6 +67,11 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "POST /api/v1/usb/export": (401, 401, 403, 403, 400, 403, 400, 403, 403),
     "GET /audit": (303, 303, 403, 403, 403, 403, 200, 200, 200),
     "GET /audit/export": (303, 303, 403, 403, 403, 403, 200, 200, 200),
+    "GET /backup": (303, 303, 403, 403, 403, 403, 200, 200, 200),
+    "POST /backup/download": (401, 401, 403, 403, 403, 403, 403, 403, 403),
+    "POST /backup/open": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "POST /backup/restore": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "POST /backup/stick": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "GET /camera": (303, 303, 403, 403, 403, 200, 200, 200, 200),
     "POST /camera/driver": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "GET /certificate": (200, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -75,6 +80,10 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "GET /certificate/nightjar-ca.pem": (200, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /certificate/remove": (401, 401, 403, 403, 403, 403, 303, 403, 403),
     "GET /claim": (303, 303, 303, 303, 303, 303, 303, 303, 303),
+    "GET /claim/backup": (303, 303, 303, 303, 303, 303, 303, 303, 303),
+    "POST /claim/backup": (403, 403, 403, 403, 403, 403, 403, 403, 403),
+    "POST /claim/backup/open": (403, 403, 403, 403, 403, 403, 403, 403, 403),
+    "POST /claim/backup/restore": (403, 403, 403, 403, 403, 403, 403, 403, 403),
     "POST /claim": (403, 403, 403, 403, 403, 403, 403, 403, 403),
     "GET /feed.atom": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /feed.json": (401, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -305,7 +314,7 @@ def test_before_the_claim_only_the_claim_page_its_files_and_the_health_answer(wo
         target = cast.target(entry)
         found[f"{entry.method} {entry.path}"] = caller.call(entry.method, target, b"", {}).status
     open_ones = {name: status for name, status in found.items() if status not in (303, 403)}
-    assert open_ones == {"GET /claim": 200, "GET /healthz": 200, "GET /static/<name>": 200}
+    assert open_ones == {"GET /claim": 200, "GET /claim/backup": 200, "GET /healthz": 200, "GET /static/<name>": 200}
     assert {status for name, status in found.items() if not name.startswith("GET")} == {403}
 
 
@@ -325,11 +334,12 @@ def test_a_wrong_declaration_is_an_error_at_import(method: str, path: str, acces
 
 def test_a_route_changes_things_only_with_post_or_put_and_never_for_everybody(cast: Cast) -> None:
     changing = {f"{entry.method} {entry.path}" for entry in table() if entry.method != "GET" and entry.access < Access.STAFF}
-    assert changing == {"POST /claim", "POST /login"}
+    claiming = {"POST /claim/backup", "POST /claim/backup/open", "POST /claim/backup/restore"}
+    assert changing == {"POST /claim", "POST /login", *claiming}
 
 
 def test_no_token_opens_accounts_tokens_sessions_or_the_audit_log() -> None:
-    closed = {"accounts", "tokens", "sessions", "me", "audit", "certificate", "login", "logout", "claim"}
+    closed = {"accounts", "tokens", "sessions", "me", "audit", "certificate", "login", "logout", "claim", "backup"}
     assert not [entry for entry in table() if entry.scope is not None and entry.path.split("/")[1] in closed]
 
 

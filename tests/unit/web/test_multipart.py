@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.domain.errors import InputError
+from appliance.web.forms import parse_form_with_file
 from appliance.web.multipart import FormParser
 
 BOUNDARY = "5c6f2b9e4d1a47d8"
@@ -151,3 +152,37 @@ def test_a_large_part_is_not_held() -> None:
     parser.feed(b"\r\n" + END)
     parser.finish()
     assert taken[0] == 6_553_600
+
+
+def form(*parts: tuple[str, bytes, bool]) -> bytes:
+    body = b""
+    for name, content, is_file in parts:
+        file = '; filename="C:\\\\x"' if is_file else ""
+        body += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
+    return body + END
+
+
+def test_a_form_with_fields_and_a_file_is_taken_apart() -> None:
+    body = form(("csrf", b"token", False), ("passphrase", "schl\u00f6sser".encode(), False), ("file", b"\0\r\n--sky", True))
+    fields, file = parse_form_with_file(body, TYPE, ("csrf", "passphrase"), 100)
+    assert (fields, file) == ({"csrf": "token", "passphrase": "schl\u00f6sser"}, b"\0\r\n--sky")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(("csrf", b"token", False), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"x", False), ("file", b"x", False)),
+        form(("csrf", b"token", False), ("passphrase", b"x", True), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"x", False), ("passphrase", b"y", False), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"x", False), ("more", b"y", False), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"\xff", False), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"\0", False), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"x" * 5000, False), ("file", b"x", True)),
+        form(("csrf", b"token", False), ("passphrase", b"x", False), ("file", b"x" * 101, True)),
+        b"",
+    ],
+)
+def test_a_form_with_a_file_that_is_not_the_one_asked_for_is_refused(body: bytes) -> None:
+    with pytest.raises(InputError):
+        parse_form_with_file(body, TYPE, ("csrf", "passphrase"), 100)

@@ -28,6 +28,7 @@ from appliance.domain.update import Updater
 from appliance.security.addresses import LocalAddresses
 from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
+from appliance.store.belongings import BelongingsStore
 from appliance.store.bundles import BundleStore
 from appliance.store.channelstate import ChannelStore
 from appliance.store.credentials import CredentialStore
@@ -211,6 +212,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             sessions=stores.sessions,
             tokens=stores.tokens,
             audit=stores.audit,
+            belongings=BelongingsStore(database, clock),
             gate=gate,
             people=People(gate, stores, lambda: keeper.vault, clock, lambda: True),
             certificates=CertificateKeeper(data, clock, board, Issuer(data, "TESTTEST"), loopback_only),
