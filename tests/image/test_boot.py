@@ -188,7 +188,9 @@ def test_memory_at_rest(card: Card, panel: float) -> None:
 
 
 def is_kept(card: Card, file: str, value: str) -> bool:
-    return card.run("cat", f"/data/persist/{file}").out.strip() == value
+    """Say whether it is kept, and systemd looks for the next change again."""
+    is_over = card.properties("nightjar-persist.service", "ActiveState") == {"ActiveState": "inactive"}
+    return is_over and card.run("cat", f"/data/persist/{file}").out.strip() == value
 
 
 def test_the_identity_and_the_name_outlive_a_restart(card: Card, panel: float) -> None:
