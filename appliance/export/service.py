@@ -37,10 +37,6 @@ LIST_EVERY_S = 60.0
 LIST_AGAIN_S = 5.0
 """How often the machine's services are asked again while they are away."""
 MIB = 1 << 20
-OFFERED = "Nothing is copied to it until an admin says 'use this stick'."
-WAITS = "It waits for its turn."
-NOT_WANTED = "The stick is no longer one that may fill itself."
-NO_KINDS = "Nothing is copied: pictures, keograms and films are all turned off under Settings, USB export."
 
 
 @dataclass
@@ -243,11 +239,11 @@ class ExportService(Generic[VolumeT]):
         kinds = request.kinds or tuple(kind for kind, is_on in allowed.items() if is_on)
         if request.is_automatic and not self._is_wanted(stick):
             if not self._may_be_looked_at(stick):
-                self._jobs.finish(job.id, JobState.STOPPED, NOT_WANTED)
+                self._jobs.finish(job.id, JobState.STOPPED, words.NOT_WANTED)
             return False
         if not kinds and not request.backup:
-            self._jobs.finish(job.id, JobState.FAILED, NO_KINDS)
-            stick.state, stick.reason, stick.is_served = StickState.FAILED, NO_KINDS, True
+            self._jobs.finish(job.id, JobState.FAILED, words.NO_KINDS)
+            stick.state, stick.reason, stick.is_served = StickState.FAILED, words.NO_KINDS, True
             return False
         folder = device_folder(self._device_name(), self._device_id)
 
@@ -275,7 +271,7 @@ class ExportService(Generic[VolumeT]):
         """Let a stick fill itself if it may, look at it if that may be; else offer it. Return whether work has begun."""
         if self._is_wanted(stick):
             try:
-                self._jobs.queue(JOB_KIND, ExportRequest(stick.fs_id).to_json(), WAITS)
+                self._jobs.queue(JOB_KIND, ExportRequest(stick.fs_id).to_json(), words.WAITS)
             except InputError as error:  # the list of jobs is full
                 stick.state, stick.reason, stick.is_served = StickState.FAILED, str(error), True
             return True
@@ -291,7 +287,7 @@ class ExportService(Generic[VolumeT]):
             is_new = not stick.is_served and (self._current is None or stick is not self._current.stick)
             if is_new and stick.refusal is None:
                 has_turn = self._is_wanted(stick) or self._may_be_looked_at(stick)
-                stick.state, stick.reason = (StickState.BUSY, WAITS) if has_turn else (StickState.OFFERED, OFFERED)
+                stick.state, stick.reason = (StickState.BUSY, words.WAITS) if has_turn else (StickState.OFFERED, words.OFFERED)
 
     def _is_wanted(self, stick: Plugged[VolumeT]) -> bool:
         """Return whether a stick may fill itself."""

@@ -7,6 +7,10 @@ from appliance.domain.stick import StickState
 from appliance.export.messages import Ended, Outcome
 from appliance.export.names import REQUEST
 
+OFFERED = "Nothing is copied to it until an admin says 'use this stick'."
+WAITS = "It waits for its turn."
+NOT_WANTED = "The stick is no longer one that may fill itself."
+NO_KINDS = "Nothing is copied: pictures, keograms and films are all turned off under Settings, USB export."
 PULLED = "The stick was pulled out. Plug it in again: the export goes on where it stopped."
 STOPPED = "The appliance was stopped. The export goes on by itself."
 PULLED_ADVICE = "Plug it in again: the export goes on where it stopped."

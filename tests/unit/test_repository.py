@@ -210,6 +210,7 @@ def test_locks_are_where_threads_meet_and_nowhere_else() -> None:
         "supervisor/channels.py",
         "supervisor/health.py",
         "security/passwords.py",  # one Argon2 at a time
+        "store/readings.py",  # what waits to be written, between housekeeping and waitress's threads
         "web/downloads.py",  # places of waitress's threads
         "web/crowd.py",  # between the TLS loop and waitress's threads
         "web/door.py",  # places of bodies, within the TLS loop
