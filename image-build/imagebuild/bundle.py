@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR
+from imagebuild.disk import partitions
 from imagebuild.keys import FOLDER, Keys
 from imagebuild.program import Source
 from imagebuild.run import BuildError, run
@@ -47,28 +47,6 @@ BLOCK = 4096
 PIECE = 1 << 20
 
 
-def partitions(disk: Path) -> dict[str, tuple[int, int]]:
-    """Return begin and size of each partition of an image, in bytes, by its name.
-
-    Raises
-    ------
-    BuildError
-        If it is no disk image of ours.
-    """
-    with disk.open("rb") as file:
-        file.seek(SECTOR)
-        head = file.read(SECTOR)
-        table = file.read(ENTRIES * ENTRY_SIZE)
-    if not head.startswith(b"EFI PART"):
-        raise BuildError(f"{disk.name} is no image of a card")
-    found = {}
-    for at in range(0, len(table), ENTRY_SIZE):
-        first, last, _, name = struct.unpack_from("<QQQ72s", table, at + 32)
-        if first:
-            found[name.decode("utf-16-le").rstrip("\0")] = (first * SECTOR, (last - first + 1) * SECTOR)
-    return found
-
-
 def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> None:
     """Make a bundle from an image.
 
@@ -97,7 +75,7 @@ def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> 
     with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
         disk, content = Path(scratch, "disk.img"), Path(scratch, "content")
         content.mkdir()
-        _unpack(image, disk)
+        unpack(image, disk)
         places = partitions(disk)
         for name, file in (("boot_a", "boot.vfat"), ("root_a", "root.squashfs")):
             if name not in places:
@@ -126,7 +104,8 @@ def pack(content: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -
         made.replace(bundle)
 
 
-def _unpack(image: Path, disk: Path) -> None:
+def unpack(image: Path, disk: Path) -> None:
+    """Write an image as a card holds it, packed as it is published or not; holes stay holes."""
     with lzma.open(image) if image.suffix == ".xz" else image.open("rb") as source, disk.open("wb") as target:
         while piece := source.read(PIECE):
             if piece.count(0) == len(piece):

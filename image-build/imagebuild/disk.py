@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from imagebuild.run import BuildError
+
 SECTOR = 512
 MIB = 1 << 20
 FIRST = MIB
@@ -40,7 +42,29 @@ class Partition:
         return uuid.uuid5(OURS, self.name)
 
 
-def write(image: Path, partitions: Sequence[Partition]) -> None:
+def partitions(disk: Path) -> dict[str, tuple[int, int]]:
+    """Return begin and size of each partition of an image, in bytes, by its name.
+
+    Raises
+    ------
+    BuildError
+        If it is no image of a card.
+    """
+    with disk.open("rb") as file:
+        file.seek(SECTOR)
+        head = file.read(SECTOR)
+        table = file.read(ENTRIES * ENTRY_SIZE)
+    if not head.startswith(b"EFI PART"):
+        raise BuildError(f"{disk.name} is no image of a card")
+    found = {}
+    for at in range(0, len(table), ENTRY_SIZE):
+        first, last, _, name = struct.unpack_from("<QQQ72s", table, at + 32)
+        if first:
+            found[name.decode("utf-16-le").rstrip("\0")] = (first * SECTOR, (last - first + 1) * SECTOR)
+    return found
+
+
+def write(image: Path, planned: Sequence[Partition]) -> None:
     """Write the image; parts of it without content are holes.
 
     Raises
@@ -51,7 +75,7 @@ def write(image: Path, partitions: Sequence[Partition]) -> None:
     begin = FIRST
     entries = []
     with image.open("wb") as disk:
-        for one in partitions:
+        for one in planned:
             if one.size % MIB:
                 raise ValueError(f"{one.name} has {one.size} bytes, which is no whole number of MiB")
             if one.content is not None:
@@ -64,7 +88,7 @@ def write(image: Path, partitions: Sequence[Partition]) -> None:
         last = size // SECTOR - 1
         in_front = len(table) // SECTOR
         disk.seek(0)
-        disk.write(_old_table(partitions[0]))
+        disk.write(_old_table(planned[0]))
         disk.write(_head(table, here=1, other=last, entries_at=2, last=last))
         disk.write(table)
         disk.seek((last - in_front) * SECTOR)

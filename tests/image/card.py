@@ -4,13 +4,13 @@ The image stays as it ships. QEMU hands systemd credentials: the test's hand (`g
 pulls that in. Names in the firmware's channel are short, hence `t.service`, and a mount in the place of its own.
 """
 
-import lzma
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagebuild.bundle import unpack
 from tests.integration.guest import agent
 from tests.integration.guest.machine import Machine, free_ports
 
@@ -57,13 +57,7 @@ def unpacked(packed: Path, folder: Path) -> Path:
     if packed.suffix != ".xz":
         return packed.resolve()
     image = folder / packed.name.removesuffix(".xz")
-    with lzma.open(packed) as source, image.open("wb") as target:
-        while piece := source.read(1 << 20):
-            if piece.count(0) == len(piece):
-                target.seek(len(piece), 1)
-            else:
-                target.write(piece)
-        target.truncate(target.tell())
+    unpack(packed, image)
     image.chmod(0o444)
     return image
 

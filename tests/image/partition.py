@@ -1,29 +1,15 @@
 """The partitions of a card, and one of them as a computer meets it that the card is put into: its machine is switched off."""
 
 import contextlib
-import struct
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR
+from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR, partitions
 
 FIRMWARE, DATA = "firmware", "data"
 """Names in the card's table."""
 COMMANDS = ("qemu-img", "mcopy")
-
-
-def partitions(disk: Path) -> dict[str, tuple[int, int]]:
-    """Return begin and size of each partition, in bytes, by its name."""
-    with disk.open("rb") as file:
-        file.seek(2 * SECTOR)
-        table = file.read(ENTRIES * ENTRY_SIZE)
-    found = {}
-    for at in range(0, len(table), ENTRY_SIZE):
-        first, last, _, name = struct.unpack_from("<QQQ72s", table, at + 32)
-        if first:
-            found[name.decode("utf-16-le").rstrip("\0")] = (first * SECTOR, (last - first + 1) * SECTOR)
-    return found
 
 
 @contextlib.contextmanager

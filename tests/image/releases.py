@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imagebuild.bundle import pack, partitions
+from imagebuild.bundle import pack
+from imagebuild.disk import partitions
 from imagebuild.keys import Keys
 
 COMMANDS = ("rauc", "unsquashfs", "mksquashfs", "mcopy")

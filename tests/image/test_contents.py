@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.partition import partitions
+from imagebuild.disk import partitions
 
 pytestmark = [pytest.mark.needs("unsquashfs", "mcopy"), pytest.mark.timeout(900)]
 

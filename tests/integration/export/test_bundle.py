@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,7 +104,9 @@ def test_a_stick_that_is_not_there_is_not_waited_for(sky: Sky) -> None:
         assert "not plugged in any more" in taken(one, order(one, "4321-DCBA")).message
 
 
-def test_a_stick_that_is_pulled_out_leaves_nothing_behind(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def in_mid_copy(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Bench, Job]]:
+    """Give a bench that copies a large bundle, and has not come to its end."""
     monkeypatch.setattr(taking, "WRITE_EVERY_S", 0.05)
     with (sky.mount / BUNDLE).open("wb") as file:
         file.truncate(500 << 20)
@@ -110,6 +114,12 @@ def test_a_stick_that_is_pulled_out_leaves_nothing_behind(sky: Sky, monkeypatch:
         one.drives.plug()
         job = order(one)
         one.run_until(lambda: now(one, job).done > 0 or now(one, job).state.is_over)
+        assert not now(one, job).state.is_over
+        yield one, job
+
+
+def test_a_stick_that_is_pulled_out_leaves_nothing_behind(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> None:
+    with in_mid_copy(sky, monkeypatch) as (one, job):
         one.drives.pull()
         one.run_until(lambda: now(one, job).state.is_over)
         assert now(one, job).message == taking.PULLED
@@ -117,13 +127,7 @@ def test_a_stick_that_is_pulled_out_leaves_nothing_behind(sky: Sky, monkeypatch:
 
 
 def test_it_can_be_stopped_and_leaves_nothing_behind(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking, "WRITE_EVERY_S", 0.05)
-    with (sky.mount / BUNDLE).open("wb") as file:
-        file.truncate(500 << 20)
-    with bench(sky.data, sky.mount) as one:
-        one.drives.plug()
-        job = order(one)
-        one.run_until(lambda: now(one, job).done > 0 or now(one, job).state.is_over)
+    with in_mid_copy(sky, monkeypatch) as (one, job):
         one.jobs.request_stop(job.id)
         assert taken(one, job).state is JobState.STOPPED
         assert (one.bundles.bundle(), (sky.data / TAKEN).exists()) == (None, False)

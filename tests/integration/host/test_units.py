@@ -136,6 +136,15 @@ def test_what_the_panel_writes_is_what_the_path_unit_watches() -> None:
     assert sections(UNITS / "nightjar-ca.path")["PathChanged"] == [f"/run/{drop_in['RuntimeDirectory'][0]}/{WANTED}"]
 
 
+def test_what_starts_by_itself_is_what_says_so() -> None:
+    """A unit that is wanted by a target and left out of the list is never started: no test of what it does would tell."""
+    preset = (OVERLAY / "systemd/system-preset/00-nightjar.preset").read_text().splitlines()
+    enabled = {line.removeprefix("enable ") for line in preset if line.startswith("enable ")}
+    wanted = {unit.name for unit in UNITS.iterdir() if unit.is_file() and "[Install]" in unit.read_text().splitlines()}
+    assert wanted == {unit for unit in enabled if unit.startswith("nightjar")}
+    assert preset[-1] == "disable *"
+
+
 def test_each_path_unit_watches_one_thing() -> None:
     """Of several of which one is missing systemd sees none replaced (257, and since 249 at the least)."""
     found = {

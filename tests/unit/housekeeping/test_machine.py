@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 
@@ -12,6 +12,7 @@ from appliance.domain.health import Severity
 from appliance.domain.machine import Reading
 from appliance.host.sensors import Sensors
 from appliance.housekeeping.machine import MachineWatch
+from appliance.housekeeping.service import HousekeepingService
 from appliance.store.database import Database
 from appliance.store.readings import TOGETHER, WHOLE, ReadingStore
 from appliance.supervisor.channels import Published
@@ -163,11 +164,26 @@ def test_what_waits_is_written_at_the_end(
         raise StoreError("attempt to write a readonly database")
 
     bench.run(121)
+    assert len(ReadingStore(bench.database).page(10)) < 3
     with monkeypatch.context() as patch:
         patch.setattr(bench.database, "write", refuse)
         bench.watch.close()
         assert "readonly" in caplog.text
-    bench.watch.close()
+    nothing: Any = None
+    housekeeping = HousekeepingService(
+        nothing,
+        nothing,
+        bench.database,
+        nothing,
+        nothing,
+        bench.board,
+        bench.clock,
+        bench.watch,
+        nothing,
+        nothing,
+        bench.watch.step,
+    )
+    housekeeping.close()
     assert len(ReadingStore(bench.database).page(10)) == 3
 
 
