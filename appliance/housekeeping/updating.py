@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 1.0
 LOOK_EVERY_S = 60.0
+ASK_EVERY_S = 900.0
+"""How often RAUC is asked where nothing has happened: it starts programs for each answer, too many for a machine at rest."""
 LOOK_AGAIN_S = 5.0
 """How soon a bundle is looked at again that the updater had no time for."""
 ALONE_S = 24 * 3600.0
@@ -94,7 +96,8 @@ class UpdateService:
         self._power, self._version, self._board, self._clock, self._beat = power, version, board, clock, beat
         self._dawn = DawnRestart(bundles, settings, power, audit, sky_clock)
         self._work: tuple[Job, Order, Installation | OtherHalf] | None = None
-        self._look = Every(LOOK_EVERY_S)
+        self._look, self._ask = Every(LOOK_EVERY_S), Every(ASK_EVERY_S)
+        self._seen: Records | None = None
         self._inspect_at_s = float("-inf")
         self._newest: Past | None = None
         """The last line of the history when the work began."""
@@ -110,8 +113,10 @@ class UpdateService:
         """Do one piece of work, then wait about a second for a command."""
         self._beat()
         is_unknown = self._work is None and not self._updater.value.unavailable and not self._updater.value.is_known
-        if self._look.is_due(self._clock.monotonic()) or is_unknown:
+        if is_unknown:
             self._look_around()
+        elif self._look.is_due(self._clock.monotonic()):
+            self._look_at_records()
         self._give_up_what_is_alone()
         if self._work is not None:
             self._tend(*self._work)
@@ -130,12 +135,21 @@ class UpdateService:
         if self._work is not None and isinstance(self._work[2], Installation):
             self._work[2].close()
 
+    def _look_at_records(self) -> None:
+        """Look what root has written down; ask for the halves as well where that is new, or it is time."""
+        records, is_due = self._records.read(), self._ask.is_due(self._clock.monotonic())
+        if is_due or records != self._seen or not self._updater.value.is_known:
+            self._look_around()
+        else:
+            self._tell_of(records)
+
     def _look_around(self) -> None:
         """Ask which halves there are, and what root has written down."""
         found = look(self._rauc)
         if found != self._updater.value:
             self._updater.publish(found)
-        self._tell_of(self._records.read())
+        self._seen = self._records.read()
+        self._tell_of(self._seen)
 
     def _tell_of(self, records: Records) -> None:
         """Raise the issue of an update that did not prove itself, for some days, or until another one has."""

@@ -87,12 +87,14 @@ class Rauc:
     is_idle: bool = True
     manifest: Manifest = Manifest("7.0.0", "nightjar-test", "", "verity")  # noqa: RUF009 - frozen
     begun: list[Path] = field(default_factory=list)
+    asked: int = 0
 
     def state(self) -> Halves:
         self._fail()
         return Halves()
 
     def compatible(self) -> str:
+        self.asked += 1
         if isinstance(self.error, UnavailableError):
             raise self.error
         return "nightjar-test"
@@ -303,6 +305,24 @@ def test_an_updater_that_is_at_work_is_followed_and_one_that_has_ended_not_begun
     assert now is not None
     assert now.state is JobState.FAILED
     assert works.rauc.begun == []
+
+
+def asked_in(works: Works, minutes: int) -> int:
+    """Return how often the updater is asked in so many minutes."""
+    before = works.rauc.asked
+    for _ in range(minutes):
+        works.step()
+    return works.rauc.asked - before
+
+
+def test_an_updater_is_left_alone_until_root_has_written_something_down(works: Works) -> None:
+    works.step()
+    assert asked_in(works, 60) == 4
+    works.root.now = Records(history=(past(Outcome.GOOD),))
+    assert asked_in(works, 1) == 1
+    works.rauc.error = UnavailableError("away")
+    assert asked_in(works, 15) >= 1
+    assert asked_in(works, 5) == 5, "one that is away is looked for"
 
 
 def test_what_nobody_goes_on_with_for_a_day_is_given_up(works: Works) -> None:
