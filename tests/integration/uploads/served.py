@@ -32,6 +32,20 @@ class Served:
                 todo += children_of(pid)
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
+        self._wait_until_closed()
+
+    def _wait_until_closed(self) -> None:
+        """Wait until nobody listens: a process that the server had just begun may still hold its port."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except ConnectionRefusedError:
+                return
+            except OSError:
+                pass  # hung up on: it is on its way out
+            assert time.monotonic() < until, f"something still listens on port {self.port}"
+            time.sleep(0.01)
 
 
 def free_port() -> int:
