@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.image.card import Card, unpacked
-from tests.image.cuts import Cut, Results, planned
+from tests.image.cuts import PHASES, UPDATE_PHASES, Cut, Results, planned
+
+CUTS = {
+    "test_power_cuts.py": ("power-cuts.jsonl", PHASES),
+    "test_update_cuts.py": ("update-cuts.jsonl", UPDATE_PHASES),
+}
+"""Where the outcomes of the power cuts of each test file are kept, and what is cut."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -14,9 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--u-boot", type=Path, help="U-Boot for QEMU, of the same version as the image's")
     parser.addoption("--power-cuts", type=int, default=0, metavar="N", help="cut the power so many times")
     parser.addoption("--seed", type=int, default=1, help="which power cuts")
-    parser.addoption(
-        "--results", type=Path, default=Path("dist/power-cuts.jsonl"), help="where the outcomes of power cuts are kept"
-    )
+    parser.addoption("--results", type=Path, default=Path("dist"), help="the folder that the outcomes of power cuts are kept in")
     parser.addoption(
         "--busy", action="store_true", help="this computer is busy with other things: the machine's clock counts its instructions"
     )
@@ -28,12 +32,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     if config.getoption("--image", default=None) is None:
         return True
-    return True if collection_path.name == "test_power_cuts.py" and not cuts_of(config) else None
+    return True if collection_path.name in CUTS and not cuts_of(collection_path.name, config) else None
 
 
-def cuts_of(config: pytest.Config) -> list[Cut]:
-    """Return the power cuts that are asked for and have no outcome yet."""
-    return planned(config.getoption("--seed"), config.getoption("--power-cuts"), Results(config.getoption("--results")))
+def results_of(name: str, config: pytest.Config) -> Results:
+    """Return what is known of the power cuts of a test file."""
+    return Results(Path(config.getoption("--results"), CUTS[name][0]))
+
+
+def cuts_of(name: str, config: pytest.Config) -> list[Cut]:
+    """Return the power cuts of a test file that are asked for and have no outcome yet."""
+    return planned(config.getoption("--seed"), config.getoption("--power-cuts"), results_of(name, config), CUTS[name][1])
 
 
 @pytest.fixture(scope="session")

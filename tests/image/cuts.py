@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.image.card import Card
 from tests.image.setuptext import setup_code
@@ -18,6 +18,8 @@ from tests.integration.guest.panel import Panel
 from tests.unit.web.world import ADMIN, PASSWORD
 
 PHASES = ("first start", "capture", "claim", "settings")
+UPDATE_PHASES = ("upload", "write", "switch", "restart", "start of the new", "migration", "judgement")
+"""Of an update; see `updatecuts`."""
 STARTS = 2
 """So many starts may be needed at most."""
 HEALTHY_S = 1500.0
@@ -49,15 +51,20 @@ class Cut:
 
     seed: int
     number: int
+    phases: tuple[str, ...] = PHASES
 
     @property
     def phase(self) -> str:
-        return PHASES[self.number % len(PHASES)]
+        return self.phases[self.number % len(self.phases)]
 
     @property
     def share(self) -> float:
         """Where in the time that the phase takes it comes, from 0 to 1."""
         return random.Random(f"{self.seed}/{self.number}").random()
+
+    def outcome(self, after_s: float, starts: int, healthy_s: float, integrity: str, **more: Any) -> "Outcome":  # noqa: ANN401
+        """Return what came of it."""
+        return Outcome(self.seed, self.number, self.phase, round(after_s, 2), starts, round(healthy_s, 1), integrity, **more)
 
     def __str__(self) -> str:
         return f"{self.seed}-{self.number}-{self.phase.replace(' ', '-')}"
@@ -74,9 +81,12 @@ class Outcome:
     starts: int
     healthy_s: float
     integrity: str
+    """`ok`, or what is wrong with the database, the pictures or the system that runs."""
     frames_lost: int
     is_kept: bool
     """Whether everything that the panel had confirmed before the cut was there afterwards."""
+    system: str = ""
+    """Which one ran afterwards, where an update was cut."""
 
     @property
     def is_well(self) -> bool:
@@ -99,10 +109,10 @@ class Results:
             file.write(json.dumps(asdict(outcome)) + "\n")
 
 
-def planned(seed: int, count: int, results: Results) -> list[Cut]:
+def planned(seed: int, count: int, results: Results, phases: tuple[str, ...] = PHASES) -> list[Cut]:
     """Return those of the first so many cuts of a seed that have no outcome yet."""
     done = {outcome.number for outcome in results.known() if outcome.seed == seed}
-    return [Cut(seed, number) for number in range(count) if number not in done]
+    return [Cut(seed, number, phases) for number in range(count) if number not in done]
 
 
 class Work:
@@ -148,6 +158,14 @@ def start_again(card: Card, panel: Panel) -> tuple[int, float]:
     raise AssertionError(f"not healthy after {STARTS} starts")
 
 
+def look(card: Card) -> dict[str, Any]:
+    """Return what is in the database, and whether it is whole and agrees with the pictures."""
+    found: dict[str, Any] = card.python(LOOK)
+    if found["rows"] != found["pictures"]:
+        found["integrity"] = f"{found['rows']} rows, {found['pictures']} pictures"
+    return found
+
+
 def claim(panel: Panel, code: str) -> str | None:
     """Claim; return the name once the panel has confirmed it."""
     answer = panel.post("/claim", code=code, name=ADMIN, password=PASSWORD, again=PASSWORD)
@@ -191,12 +209,9 @@ def suffer(cut: Cut, card: Card, *, start_s: float) -> Outcome:
             confirmed = work.confirmed
         card.cut_power()
         starts, healthy_s = start_again(card, panel)
-        found = card.python(LOOK)
+        found = look(card)
         lost, is_kept = _compare(cut.phase, card, panel, confirmed, found)
-        integrity = (
-            found["integrity"] if found["rows"] == found["pictures"] else f"{found['rows']} rows, {found['pictures']} pictures"
-        )
-        return Outcome(cut.seed, cut.number, cut.phase, round(after_s, 2), starts, round(healthy_s, 1), integrity, lost, is_kept)
+        return cut.outcome(after_s, starts, healthy_s, found["integrity"], frames_lost=lost, is_kept=is_kept)
     finally:
         card.cut_power()
 
@@ -218,7 +233,7 @@ def _work(phase: str, card: Card, panel: Panel) -> Callable[[], object]:
     return rename
 
 
-def _compare(phase: str, card: Card, panel: Panel, confirmed: object, found: dict[str, list[int]]) -> tuple[int, bool]:
+def _compare(phase: str, card: Card, panel: Panel, confirmed: object, found: dict[str, Any]) -> tuple[int, bool]:
     """Return how many frames are lost that the panel had shown, and whether else everything is there."""
     if phase == "first start":
         panel.claim_with(setup_code(card))

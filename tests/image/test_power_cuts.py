@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.image.card import COMMANDS, Card
-from tests.image.conftest import cuts_of
-from tests.image.cuts import Cut, Results, healthy, prepare_claimed, suffer
+from tests.image.conftest import cuts_of, results_of
+from tests.image.cuts import Cut, healthy, prepare_claimed, suffer
 from tests.integration.guest.panel import Panel
 
 pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(7200)]
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(7200)]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each cut that has no outcome yet."""
     if "cut" in metafunc.fixturenames:
-        metafunc.parametrize("cut", cuts_of(metafunc.config), ids=str)
+        metafunc.parametrize("cut", cuts_of(Path(__file__).name, metafunc.config), ids=str)
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +72,5 @@ def test_a_power_cut_costs_one_frame_at_most(
         case _:
             base = request.getfixturevalue("claimed")
     outcome = suffer(cut, make(folder, base), start_s=started[1])
-    Results(pytestconfig.getoption("--results")).add(outcome)
+    results_of(Path(__file__).name, pytestconfig).add(outcome)
     assert outcome.is_well, outcome

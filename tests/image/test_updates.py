@@ -1,7 +1,7 @@
 """Updates of the booted image: into the other system and back, and every bad one left by itself for the one before.
 
 The image has to hold the keyring of the development keys here (`./build.sh keys`), as it does when built without `--keyring`.
-The bundle comes on a USB disk, and root in the machine asks RAUC to install it; the panel's way to it is tested elsewhere.
+Good ones come by the panel, as an upload and on a stick. Bad ones are brought past it: root in the machine asks RAUC for them.
 """
 
 import json
@@ -9,7 +9,6 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,19 +16,26 @@ from imagebuild import keys
 from imagebuild.bootfiles import SECOND_COPY_AT
 from imagebuild.bundle import pack
 from tests.image import releases
-from tests.image.card import COMMANDS, Card
+from tests.image.card import COMMANDS
 from tests.image.owner import owned, take_pictures
 from tests.image.releases import Releases
-from tests.integration.guest import sticks
+from tests.image.updated import (
+    HOUR,
+    JUDGE_S,
+    NOTES,
+    PLACE,
+    Updated,
+    bring_by_stick,
+    install,
+    order_restart,
+    told,
+    upload_and_check,
+)
 from tests.integration.guest.machine import wait_for
 from tests.integration.guest.panel import Panel
 
 pytestmark = [pytest.mark.needs(*COMMANDS, *releases.COMMANDS), pytest.mark.timeout(7200)]
 
-INSTALL_S, JUDGE_S = 1800.0, 1800.0
-PLACE = "/data/nightjar-update/test.raucb"
-NOTES = "/data/nightjar-update"
-HOUR = 3600.0
 SUMS = "for name in boot_a boot_b root_a root_b bootstate; do head -c 8M /dev/nightjar/$name | sha256sum; done"
 FLIP = """
 path, at = given
@@ -39,70 +45,6 @@ with open(path, "r+b") as file:
     file.seek(at)
     file.write(bytes([byte ^ 1]))
 """
-
-
-class Updated(Card):
-    """A card whose system may change under the test's hand."""
-
-    def system(self) -> str:
-        """Return the one that runs."""
-        return str(self.shell("sed -n 's/.*rauc.slot=\\([AB]\\).*/\\1/p' /proc/cmdline")).strip()
-
-    def version(self) -> str:
-        return self.shell(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
-
-    def history(self) -> list[dict[str, str]]:
-        return [json.loads(line) for line in self.run("cat", f"{NOTES}/history.jsonl").out.splitlines()]
-
-    def hand_over(self, bundle: Path) -> None:
-        """Bring a bundle onto the data partition, by a disk of exactly its bytes."""
-        size, disk = bundle.stat().st_size, self.folder / "handed.img"
-        disk.write_bytes(bundle.read_bytes() + bytes(-size % 512))
-        name = self.plug(disk)
-        (found,) = wait_for(lambda: sticks.disks(self), "the disk to appear", 300)
-        self.must("sh", "-euc", f"head -c {size} /dev/{found} >{PLACE}", timeout_s=INSTALL_S)
-        self.pull(name)
-
-    def install(self, bundle: Path, *options: str) -> tuple[int, str]:
-        self.hand_over(bundle)
-        ended = self.run("rauc", "install", *options, PLACE, timeout_s=INSTALL_S)
-        self.must("rm", PLACE)
-        return ended.code, ended.out + ended.err
-
-    def until_judged(self, outcome: str, count: int = 1) -> dict[str, str]:
-        """Wait until so many lines of the history have an outcome; return the last one."""
-        wait_for(lambda: [one["outcome"] for one in self.history()].count(outcome) >= count, f"{outcome!r}", JUDGE_S, 5)
-        return self.history()[-1]
-
-    def restart_into(self, name: str) -> None:
-        """Have it restart, as often as it does by itself, until the boot script has chosen a system; wait until that is there."""
-        before = len(self._starts())
-        self.must("systemctl", "--no-block", "reboot")
-        self.until_it_starts(name, before)
-
-    def until_it_starts(self, name: str, before: int) -> None:
-        """Wait for a start of a system after so many starts; what was said before it is forgotten."""
-        wait_for(lambda: name in self._starts()[before:], f"a start of system {name}", 2 * HOUR, 1)
-        self.forget()
-        self.wait_until_booted()
-
-    def forget(self) -> None:
-        """Forget what the test's hand of a system that is gone has said."""
-        self._inbox = b""
-        self._agent.setblocking(False)
-        try:
-            while self._agent.recv(1 << 16):
-                pass
-        except BlockingIOError:
-            self._agent.settimeout(1.0)
-
-    def starts(self) -> int:
-        """Return how often the boot script has chosen."""
-        return len(self._starts())
-
-    def _starts(self) -> list[str]:
-        lines = self.console.read_text(errors="replace").splitlines()
-        return [line.split("starting system ")[1][0] for line in lines if "nightjar: starting system " in line]
 
 
 @pytest.fixture(scope="module")
@@ -176,44 +118,62 @@ def test_a_flipped_byte_at_fifty_places_is_refused_and_nothing_changes(card: Upd
     card.must("rm", PLACE)
 
 
-def test_from_a_to_b_to_a_and_everything_is_still_there(card: Updated, panel: Panel, made: Releases) -> None:
-    pictures = panel.frames()
+def test_from_a_to_b_by_an_upload_and_to_a_by_a_stick_and_everything_is_still_there(
+    card: Updated, panel: Panel, made: Releases, tmp_path: Path
+) -> None:
+    pictures, settings = panel.frames(), panel.get("/api/v1/settings").json()
     for name, version in (("B", "9.1.0"), ("A", "9.2.0")):
-        code, said = card.install(made.make(version))
-        assert code == 0, said
-        assert card.history()[-1]["outcome"] == "installed"
-        card.restart_into(name)
+        bundle = made.make(version)
+        if name == "B":
+            upload_and_check(panel, bundle)
+        else:
+            bring_by_stick(card, panel, bundle, tmp_path)
+        bundle.unlink()
+        assert (told(panel)["bundle"]["version"], told(panel)["bundle"]["notes"]) == (version, "of a test")
+        install(panel)
+        assert (card.history()[-1]["outcome"], card.count("good")) == ("installed", 0 if name == "B" else 1)
+        before = card.starts()
+        order_restart(panel)
+        card.until_it_starts(name, before)
         assert (card.system(), card.version()) == (name, version)
-        told = card.until_judged("good", 1 if name == "B" else 2)
-        assert (told["version"], told["outcome"]) == (version, "good")
+        judged = card.until_judged("good", 1 if name == "B" else 2)
+        assert (judged["version"], judged["outcome"]) == (version, "good")
         panel.meet(card, 1200)
         assert panel.get("/me").status == 200, "whoever was logged in still is"
-        assert panel.frames() == pictures
+        assert (panel.frames(), panel.get("/api/v1/settings").json()) == (pictures, settings)
+        assert told(panel)["version"] == version
 
 
 def test_the_other_system_is_started_by_hand_and_the_version_shown_is_the_true_one(card: Updated, panel: Panel) -> None:
     assert card.system() == "A"
-    card.must("systemctl", "start", "nightjar-other-slot.service")
-    card.restart_into("B")
+    before = card.starts()
+    assert panel.send("POST", "/api/v1/update/other-half", b"", "application/json").status == 202
+    card.until_it_starts("B", before)
     assert card.version() == "9.1.0"
     assert card.until_judged("good", 3)["version"] == "9.1.0"
+    panel.meet(card, 1200)
+    assert told(panel)["version"] == "9.1.0"
 
 
 @pytest.mark.parametrize("broken", releases.BROKEN, ids=lambda broken: broken.__name__)
-def test_a_bad_release_is_left_within_three_starts(card: Updated, panel: Panel, made: Releases, broken: releases.Break) -> None:
-    name, version, falls = card.system(), card.version(), sum(one["outcome"] == "fell back" for one in card.history())
+def test_a_bad_release_is_left_within_three_starts(card: Updated, panel: Panel, made: Releases, broken: releases.Change) -> None:
+    name, version, falls = card.system(), card.version(), card.count("fell back")
     bad = f"10.{falls}.0"
-    code, said = card.install(made.make(bad, broken))
+    bundle = made.make(bad, broken)
+    code, said = card.install(bundle)
+    bundle.unlink()
     assert code == 0, said
     before = card.starts()
     card.restart_into(name)
     assert card.starts() - before == 4, "three of the bad one, then the one before"
     assert (card.system(), card.version()) == (name, version)
-    told: dict[str, Any] = card.until_judged("fell back", falls + 1)
-    assert (told["version"], told["from_version"]) == (bad, version)
-    assert told["reason"]
+    judged = card.until_judged("fell back", falls + 1)
+    assert (judged["version"], judged["from_version"]) == (bad, version)
+    assert judged["reason"]
     assert bad in json.loads(card.must("cat", f"{NOTES}/bad.json"))
     panel.meet(card, 1200)
+    assert (told(panel)["version"], bad in told(panel)["not_offered"]) == (version, True)
+    assert told(panel)["history"][-1]["reason"] == judged["reason"]
 
 
 @pytest.mark.parametrize("copies", [(0,), (SECOND_COPY_AT,), (0, SECOND_COPY_AT)], ids=["first", "second", "both"])

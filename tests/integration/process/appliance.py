@@ -169,18 +169,14 @@ class Appliance:
 
     def put(self, path: str, value: object) -> "Answer":
         """Replace something through the API, with the session's token."""
+        return self.send("PUT", path, json.dumps(value).encode(), "application/json")
+
+    def send(self, method: str, path: str, body: bytes, kind: str) -> "Answer":
+        """Send something to the API, with the session's token."""
         token = re.search(rb'name="csrf"\s+value="([^"]+)"', self.get("/me").body)
         assert token
-        return self.request(
-            "PUT",
-            path,
-            json.dumps(value).encode(),
-            **{
-                "Content-Type": "application/json",
-                "X-CSRF-Token": token[1].decode(),
-                "Origin": self.origin,
-            },
-        )
+        headers = {"Content-Type": kind, "X-CSRF-Token": token[1].decode(), "Origin": self.origin}
+        return self.request(method, path, body, **headers)
 
     def kill(self) -> None:
         """Pull the plug."""
