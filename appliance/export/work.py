@@ -179,7 +179,8 @@ class Work(Generic[VolumeT]):
                     self._ended = event
         if is_over:
             self._child.leave()
-            self._ended = self._ended or Ended(Outcome.BROKEN, "the copying process ended before its work")
+            silent = Outcome.BROKEN if self._stop_at is None else Outcome.STOPPED  # asked to end before it could listen
+            self._ended = self._ended or Ended(silent, "the copying process ended before its work")
             self._go_to(_Phase.SETTLE if self._ended.outcome is Outcome.BROKEN else _Phase.UNMOUNT)
             self._again_at = self._now() + SETTLE_S if self._phase is _Phase.SETTLE else float("-inf")
         elif self._stop_at is not None and self._now() - self._stop_at > self._limits.stop_s:

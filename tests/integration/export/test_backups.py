@@ -153,7 +153,7 @@ def test_no_folder_is_entered_through_a_link(sky: Sky, tmp_path: Path, place: st
 
 @pytest.mark.parametrize(
     "name",
-    [f"._{NAME}", f"{NAME}.exe", "x" * 120 + ".nightjar-backup", "a\nb.nightjar-backup", "<b>.nightjar-backup", 
+    [f"._{NAME}", f"{NAME}.exe", "x" * 120 + ".nightjar-backup", "a\nb.nightjar-backup", "<b>.nightjar-backup",
      ".nightjar-backup", "ünter.nightjar-backup"],
 )  # fmt: skip
 def test_what_has_another_name_is_not_taken_and_not_shown(sky: Sky, name: str) -> None:
