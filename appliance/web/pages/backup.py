@@ -194,7 +194,7 @@ def _sticks(visit: Visit) -> list[tuple[Stick, str]]:
 def _page(visit: Visit, about: str = "", error: NightjarError | None = None) -> Page:
     problem = problem_of(error) if error is not None else None
     values = {
-        **_on_stick(visit, is_followed=problem is None),
+        **_on_stick(visit, HERE, is_followed=problem is None),
         "sticks": _sticks(visit),
         "accounts": visit.parts.accounts.list(),
         "targets": visit.settings.targets,
@@ -207,10 +207,12 @@ def _page(visit: Visit, about: str = "", error: NightjarError | None = None) -> 
     return Page("backup", values, problem.status if problem else 200)
 
 
-def _on_stick(visit: Visit, *, is_followed: bool) -> dict[str, object]:
+def _on_stick(visit: Visit, here: str, *, is_followed: bool) -> dict[str, object]:
     """Return what both pages show of backups on a stick, and how soon to ask again while one is looked at."""
-    shown, chosen, zone = stick_backups(visit), visit.form.get("backup", ""), ZoneInfo(visit.settings.site.timezone)
-    return {"on_stick": shown, "chosen": chosen, "zone": zone, "refresh": "2" if is_followed and shown.job else ""}
+    shown, zone = stick_backups(visit), ZoneInfo(visit.settings.site.timezone)
+    # The address is told, because a page that was led to a part of itself would only be scrolled there once more.
+    refresh = f"2; url={here}" if is_followed and shown.job else ""
+    return {"on_stick": shown, "chosen": visit.form.get("backup", ""), "zone": zone, "refresh": refresh}
 
 
 def _review(visit: Visit, offer: Offer, error: NightjarError | None = None) -> Page:
@@ -246,7 +248,7 @@ def _claim_page(visit: Visit, error: NightjarError | None = None, about: str = "
     problem = problem_of(error) if error is not None else None
     is_admitted = visit.backups.is_admitted(visit.csrf_token)
     values = {
-        **_on_stick(visit, is_followed=is_admitted and problem is None),
+        **_on_stick(visit, CLAIM, is_followed=is_admitted and problem is None),
         "problem": problem,
         "about": about if is_admitted else "",
         "code": visit.form.get("code", ""),

@@ -221,7 +221,7 @@ def test_a_fresh_device_is_claimed_with_a_backup_on_a_stick(old: World, fresh: W
     assert (order_of(text).by, [entry.who for entry in fresh.parts.audit.page()]) == ("setup code", ["setup code"])
     page = nobody.get("/claim/backup")
     whole(page)
-    assert '<meta http-equiv="refresh" content="2">' in page.text
+    assert '<meta http-equiv="refresh" content="2; url=/claim/backup">' in page.text
     fresh.parts.jobs.finish(job.id, JobState.DONE, "")
     (chosen,) = found(fresh, made_on(old))
     assert NAME in nobody.get("/claim/backup").text
