@@ -17,9 +17,15 @@ NEW_STATE = {"BOOT_ORDER": "A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0"}
 """Of a new card: the second system is still empty and takes no part until an update has filled it."""
 ENVIRONMENT_SIZE = 0x4000
 """Compiled into Debian's U-Boot for the Pi (CONFIG_ENV_SIZE): the sum of `uboot.env` is over so many bytes."""
-UNSTOPPABLE = {"bootdelay": "-2", "stdin": "nulldev"}
-"""No countdown, and nothing that is typed on a keyboard or on the serial line is heard."""
-_NEEDED = frozenset(("bootcmd", "bootdelay", "stdin"))
+OWN_START = {
+    "bootcmd": "setenv devtype mmc; setenv devnum 0; load mmc 0:1 ${scriptaddr} boot.scr && source ${scriptaddr}; reset",
+    "bootdelay": "-2",
+    "stdin": "nulldev",
+}
+"""The card's own script and nothing else: no countdown, nothing that is typed is heard, and what does not start is tried again."""
+LEFT_OUT = ("preboot",)
+"""It looks for USB devices. Where it has, U-Boot starts a program of a stick's before the card's own script."""
+_NEEDED = frozenset(("bootcmd", "bootdelay", "stdin", "scriptaddr", *LEFT_OUT))
 MIB = 1 << 20
 
 
@@ -61,7 +67,7 @@ def default_environment(u_boot: bytes) -> dict[str, str]:
 
 
 def environment(u_boot: bytes) -> bytes:
-    """Return the file `uboot.env` for a U-Boot: its own environment, but that nobody at the machine can stop its start.
+    """Return the file `uboot.env` for a U-Boot: its own environment, but that it starts the card's system and hears nobody.
 
     Raises
     ------
@@ -70,7 +76,8 @@ def environment(u_boot: bytes) -> bytes:
     """
     if b"\0uboot.env\0" not in u_boot or b"\0nulldev\0" not in u_boot:
         raise BuildError("this U-Boot reads no uboot.env, or has no device that hears nothing")
-    return _with_sum(default_environment(u_boot) | UNSTOPPABLE, ENVIRONMENT_SIZE)
+    kept = {name: value for name, value in default_environment(u_boot).items() if name not in LEFT_OUT}
+    return _with_sum(kept | OWN_START, ENVIRONMENT_SIZE)
 
 
 def _with_sum(values: Mapping[str, str], size: int) -> bytes:

@@ -10,9 +10,9 @@ import pytest
 from imagebuild.bootfiles import (
     ENVIRONMENT_SIZE,
     NEW_STATE,
+    OWN_START,
     SECOND_COPY_AT,
     STATE_SIZE,
-    UNSTOPPABLE,
     default_environment,
     environment,
     script_image,
@@ -62,7 +62,10 @@ def test_the_boot_script_is_plain_ascii_and_never_ends_without_a_restart() -> No
     assert text.rstrip().endswith("reset")
 
 
-OWN = {"bootcmd": "bootflow scan", "bootdelay": "2", "preboot": "pci enum; usb start;", "empty": "", "stdin": "serial,usbkbd"}
+OWN = {
+    "bootcmd": "bootflow scan", "bootdelay": "2", "preboot": "pci enum; usb start;", "empty": "", "stdin": "serial,usbkbd",
+    "scriptaddr": "0x02400000",
+}  # fmt: skip
 
 
 def u_boot(values: dict[str, str], *, before: bytes = b"words\0", names: bytes = b"\0nulldev\0uboot.env\0") -> bytes:
@@ -77,11 +80,19 @@ def taken(file: bytes) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.split("\0"))
 
 
-def test_the_environment_is_that_of_this_u_boot_but_that_nobody_stops_it() -> None:
+def test_the_environment_is_that_of_this_u_boot_but_that_it_starts_the_card_and_hears_nobody() -> None:
     made = environment(u_boot(OWN))
     assert len(made) == ENVIRONMENT_SIZE == 0x4000
-    assert taken(made) == OWN | {"bootdelay": "-2", "stdin": "nulldev"}
     assert default_environment(u_boot(OWN)) == OWN
+    assert taken(made) == {
+        "bootcmd": "setenv devtype mmc; setenv devnum 0; load mmc 0:1 ${scriptaddr} boot.scr && source ${scriptaddr}; reset",
+        "bootdelay": "-2",
+        "stdin": "nulldev",
+        "empty": "",
+        "scriptaddr": "0x02400000",
+    }
+    variables = set(re.findall(r"\$\{(\w+)\}", BOOT_SCRIPT.read_text()))
+    assert {"devtype", "devnum"} <= variables, "what it says in place of what U-Boot's own start would have said"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +116,7 @@ def test_a_u_boot_of_another_build_stops_the_building(binary: bytes) -> None:
 
 
 def test_the_list_is_ended_by_an_empty_line_however_long_it_is() -> None:
-    length = sum(len(f"{name}={value}") + 1 for name, value in (OWN | UNSTOPPABLE).items())
+    length = sum(len(f"{name}={value}") + 1 for name, value in (OWN | OWN_START).items() if name != "preboot")
     most = ENVIRONMENT_SIZE - 4 - 1 - length - len("a=\0")
     assert environment(u_boot(OWN | {"a": "x" * most})).endswith(b"x\0\0")
     with pytest.raises(BuildError, match="does not fit"):
