@@ -22,7 +22,7 @@ OWN_START = {
     "bootdelay": "-2",
     "stdin": "nulldev",
 }
-"""The card's own script and nothing else: no countdown, nothing that is typed is heard, and what does not start is tried again."""
+"""The card's own script and nothing else: no countdown, nothing that is typed is heard, what does not start is tried again."""
 LEFT_OUT = ("preboot",)
 """It looks for USB devices. Where it has, U-Boot starts a program of a stick's before the card's own script."""
 _NEEDED = frozenset(("bootcmd", "bootdelay", "stdin", "scriptaddr", *LEFT_OUT))
