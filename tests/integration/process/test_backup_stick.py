@@ -13,7 +13,7 @@ from tests.integration.host.standin import Refusal
 from tests.integration.process.appliance import NAME, PASSWORD, Answer, Appliance, wait_until
 from tests.integration.process.test_backup import PHRASE, csrf_of, made
 
-pytestmark = [pytest.mark.needs("dbus-daemon"), pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.needs("dbus-daemon", "indiserver"), pytest.mark.timeout(500)]
 
 STICK = "1234-ABCD"
 
