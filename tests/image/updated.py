@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.image.card import Card
 from tests.integration.guest import sticks
-from tests.integration.guest.machine import wait_for
+from tests.integration.guest.machine import PATIENCE_S, wait_for
 from tests.integration.guest.panel import Panel
 
 INSTALL_S, JUDGE_S, HOUR = 1800.0, 1800.0, 3600.0
@@ -150,9 +150,17 @@ def install(panel: Panel) -> None:
     order_installation(panel)
     wait_for(lambda: told(panel)["job"]["state"] in {"done", "failed"}, "the installation", INSTALL_S, 2)
     assert told(panel)["job"]["state"] == "done", told(panel)["job"]
-    assert told(panel)["is_restart_due"]
+    wait_for(lambda: told(panel)["is_restart_due"], "the updater to say what starts next", PATIENCE_S, 2)
 
 
 def order_restart(panel: Panel) -> None:
+    """Have the machine restart."""
     answer = panel.send("POST", f"{API}/restart", b'{"when": "now"}', "application/json")
+    assert answer.status == 202, answer.body
+
+
+def order_other_half(panel: Panel) -> None:
+    """Have the machine start from its other half, once the updater tells which that is."""
+    wait_for(lambda: len(told(panel)["halves"]) == 2, "the updater to tell of both halves", PATIENCE_S, 2)
+    answer = panel.send("POST", f"{API}/other-half", b"", "application/json")
     assert answer.status == 202, answer.body
