@@ -241,7 +241,7 @@ def test_a_bad_release_is_left_within_three_starts(card: Updated, panel: Panel, 
     assert bad in json.loads(card.must("cat", f"{NOTES}/bad.json"))
     panel.meet(card, 1200)
     assert (told(panel)["version"], bad in told(panel)["not_offered"]) == (version, True)
-    assert told(panel)["history"][-1]["reason"] == judged["reason"]
+    assert told(panel)["history"][0]["reason"] == judged["reason"]
 
 
 @pytest.mark.parametrize("copies", [(0,), (SECOND_COPY_AT,), (0, SECOND_COPY_AT)], ids=["first", "second", "both"])
