@@ -320,6 +320,7 @@ def _supervise(around: Surroundings, stored: _Stored) -> int:
                     sticks=channels.sticks,
                     stick_store=stick_store,
                     stick_commands=channels.stick_commands,
+                    found_backups=channels.found_backups,
                     jobs=jobs,
                     queue=queue,
                     couriers=couriers,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PowerCommand
+from appliance.domain.foundbackup import FoundBackups
 from appliance.domain.frame import CameraStatus, RawFrame
 from appliance.domain.health import QueueHealth
 from appliance.domain.network import NetworkCommand, NetworkSituation
@@ -24,6 +25,7 @@ from appliance.domain.power import PowerPhase, PowerState
 from appliance.domain.secret import Secret
 from appliance.domain.stick import Stick, StickCommand
 from appliance.domain.update import CheckChannel, UpdateCommand, Updater
+from appliance.export.finding import Finding
 from appliance.export.service import ExportService
 from appliance.export.taking import Taking
 from appliance.host.bus import Bus
@@ -44,6 +46,7 @@ from appliance.store.audit import AuditStore
 from appliance.store.bundles import BundleStore
 from appliance.store.channelstate import ChannelStore
 from appliance.store.files import DataFolder
+from appliance.store.incoming import Incoming
 from appliance.store.jobs import JobStore
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -69,6 +72,7 @@ class MachineChannels:
         self.network_situation: Published[NetworkSituation] = Published(NetworkSituation())
         self.sticks: Published[tuple[Stick, ...]] = Published(())
         self.stick_commands: Mailbox[StickCommand] = Mailbox("stick commands", waiting)
+        self.found_backups: Published[FoundBackups | None] = Published(None)
         self.updater: Published[Updater] = Published(Updater())
         self.channel_commands: Mailbox[CheckChannel] = Mailbox("channel commands", waiting)
         self.update_commands: Mailbox[UpdateCommand] = Mailbox("update commands", waiting)
@@ -227,7 +231,10 @@ class Machinery:
                 board=self.board,
                 clock=self.clock,
                 beat=beat,
-                taking=Taking(self.jobs, self.update.bundles, self.update.commands, self.audit, self.clock),
+                errands=(
+                    Taking(self.jobs, self.update.bundles, self.update.commands, self.audit, self.clock),
+                    Finding(self.jobs, Incoming(self.folder), self.channels.found_backups, self.clock),
+                ),
             ),
             "Copying to USB sticks",
         )

@@ -10,6 +10,8 @@ from appliance.domain.stick import ExportKind
 
 LONGEST_LINE = 64 << 10
 """A task with a thousand nights has 13 KiB; a pipe takes this much without a reader."""
+MORE = "more"
+"""The detail of an end after a look for backups, where more lies there than is ever taken."""
 
 
 class Outcome(StrEnum):
@@ -51,6 +53,8 @@ class Task:
     """Only copy the update that lies on the stick into the data folder, and write nothing to the stick."""
     backup: str = ""
     """Copy this backup's file, and no night."""
+    finds_backups: bool = False
+    """Only copy what may be backups from the stick into the data folder, and write nothing to the stick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that may be a backup; it is in the data folder now."""
+
+    number: int
+    name: str
+    folder: str
+    """The device's folder that it lay in; empty for the top of the stick."""
+    size_bytes: int
+    modified_s: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How it ended; nothing comes after."""
 
@@ -85,13 +102,13 @@ class Ended:
     done_bytes: int = 0
     done_files: int = 0
     too_large: int = 0
-    """Files that this file system cannot hold."""
+    """Files that this file system cannot hold; of backups, those that can be none."""
     in_the_way: int = 0
-    """Files in whose place something else lies."""
+    """Files in whose place something else lies: a link, a folder."""
 
 
-Event = Looked | Progress | Ended
-_EVENTS: dict[str, type[Looked | Progress | Ended]] = {"looked": Looked, "progress": Progress, "ended": Ended}
+Event = Looked | Progress | FoundFile | Ended
+_EVENTS: dict[str, type[Event]] = {"looked": Looked, "progress": Progress, "foundfile": FoundFile, "ended": Ended}
 
 
 def line_of(message: Task | Event) -> bytes:

@@ -37,6 +37,11 @@ class Plugged(Generic[VolumeT]):
         """Id of the file system; empty where it has none that could be remembered."""
         return self.volume.uuid if is_fs_id(self.volume.uuid) else ""
 
+    @property
+    def name(self) -> str:
+        """How it is called before people."""
+        return plain(self.volume.label) or plain(self.volume.model) or self.fs_id
+
     def shown(self, *, is_confirmed: bool) -> Stick:
         """Return what the panel shows."""
         volume = self.volume

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from appliance.domain.errors import InputError, StoreError
 from appliance.domain.night import NightId
+from appliance.export.backups import Finder
 from appliance.export.bundle import take_bundle
 from appliance.export.copier import Copier, GoneError, Pace, SourceError, StoppedError
 from appliance.export.manifest import Manifest, parse, text_of
-from appliance.export.messages import Ended, Event, Looked, Outcome, Progress, Task
+from appliance.export.messages import MORE, Ended, Event, Looked, Outcome, Progress, Task
 from appliance.export.names import BACKUPS, LARGEST_ON_FAT
 from appliance.export.request import Choice, choice_of
 from appliance.export.source import Source, SourceFile
@@ -62,6 +63,9 @@ class Export:
         if task.takes_bundle:
             self._detail = take_bundle(stick, Path(task.data), self._begin, self._passed)
             return
+        if task.finds_backups:
+            self._find_backups(stick)
+            return
         untrusted = stick.request() if task.reads_request else None
         choice = Choice(task.kinds, tuple(NightId(night) for night in task.nights), task.newest)
         if untrusted is not None:
@@ -79,6 +83,16 @@ class Export:
         for number, night in enumerate(nights):
             with stick.night(str(night)) as folder:
                 self._copy_night(stick, folder, night, choice, sum(left[number + 1 :]))
+
+    def _find_backups(self, stick: StickFolder) -> None:
+        """Copy what may be backups from the stick, and tell of each."""
+        finder = Finder(stick, self._passed)
+        for found in finder.take(Path(self._task.data), self._begin):
+            self._done_files += 1
+            self._hands.say(found)
+        over = finder.passed_over
+        self._too_large, self._in_the_way = over.too_large, over.no_files
+        self._detail = MORE if over.too_many else ""
 
     def _copy_backup(self, stick: StickFolder, name: str) -> None:
         """Copy a backup beside those that lie there."""

@@ -1,7 +1,7 @@
 """SERVICE: sees sticks come and go, decides which are filled, and watches the child that does it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
@@ -11,12 +11,12 @@ from appliance.domain.errors import InputError, MachineError
 from appliance.domain.job import Job, JobState
 from appliance.domain.stick import JOB_KIND, ExportKind, ExportRequest, Stick, StickCommand, StickState
 from appliance.export import policy, words
+from appliance.export.errand import NOT_HERE, Errand
 from appliance.export.messages import Task
 from appliance.export.names import device_folder
-from appliance.export.plugged import Plugged, Sticks, plain
+from appliance.export.plugged import Plugged, Sticks
 from appliance.export.ports import Changes, Drives, VolumeT
 from appliance.export.report import Report
-from appliance.export.taking import NOT_HERE, PULLED, Taking
 from appliance.export.watched import Child, child_command
 from appliance.export.work import Finished, Limits, Work
 from appliance.settings.schema import Settings
@@ -69,7 +69,7 @@ class ExportService(Generic[VolumeT]):
         board: HealthBoard,
         clock: Clock,
         beat: Beat,
-        taking: Taking,
+        errands: Sequence[Errand],
         child: Child | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -81,8 +81,8 @@ class ExportService(Generic[VolumeT]):
             The data folder, which the child reads.
         device_name : callable
             Returns the host name; asked at the begin of each export, must not wait for anything.
-        taking : Taking
-            Updates that are copied from a stick.
+        errands : sequence of Errand
+            What is fetched from a stick when a person says so.
         child : Child, optional
             Another one than the usual, for tests.
         limits : Limits, optional
@@ -94,7 +94,8 @@ class ExportService(Generic[VolumeT]):
         self._now, self._beat = clock.monotonic, beat
         self._limits = limits or Limits()
         self._child = child or Child(child_command(), self._now)
-        self._report, self._taking = Report(jobs, audit, board, clock), taking
+        self._report, self._errands = Report(jobs, audit, board, clock), tuple(errands)
+        self._errand: Errand | None = None
         self._outgoing = Outgoing(DataFolder(data))
         self._sticks: Sticks[VolumeT] = Sticks()
         self._current: _Current[VolumeT] | None = None
@@ -109,7 +110,8 @@ class ExportService(Generic[VolumeT]):
     def open(self) -> None:
         """Let the jobs wait again that a crash left as running; their sticks may still be mounted."""
         self._left_mounted = self._report.left_by_a_crash()
-        self._taking.open()
+        for errand in self._errands:
+            errand.open()
         self._outgoing.keep_only({request.backup for _, request in self._report.waiting()})
 
     def step(self) -> None:
@@ -121,6 +123,8 @@ class ExportService(Generic[VolumeT]):
             self._confirmed = {stick.fs_id for stick in self._confirmed_sticks.confirmed()}
         self._has_more = self._begin_next() if self._current is None else self._tend(self._current)
         self._let_wait()
+        for errand in self._errands:
+            errand.look_after()
         self._report.look_after_issues(self._child.reap())
         self._publish()
 
@@ -186,8 +190,9 @@ class ExportService(Generic[VolumeT]):
         if current is not None and current.stick is stick:
             current.work.abandon()
             self._current = None
-            if (job_id := self._taking.job_id) is not None:
-                self._taking.fail(job_id, PULLED)
+            if self._errand is not None and (job_id := self._errand.job_id) is not None:
+                self._errand.fail(job_id, self._errand.pulled)
+            self._errand = None
             self._report.interrupted(words.PULLED, is_pulled=True)
         if stick.is_off and stick.fs_id:
             self._sticks.let_go_of(stick, self._now(), is_confirmed=stick.fs_id in self._confirmed)
@@ -203,7 +208,7 @@ class ExportService(Generic[VolumeT]):
             if stick is not None and not stick.is_off:
                 self._begin(stick, None)
                 return True
-        if self._begin_taking():
+        if any(self._begin_errand(errand) for errand in self._errands):
             return True
         idle = [stick for _, stick in sorted(self._sticks.here.items()) if stick.refusal is None and not stick.is_off]
         if not idle:
@@ -217,19 +222,19 @@ class ExportService(Generic[VolumeT]):
                 return True
         return any(self._offer(stick) for stick in idle if not stick.is_served)
 
-    def _begin_taking(self) -> bool:
-        """Begin to copy an update from a stick, or say that it is not here; return whether something was asked for."""
-        asked = self._taking.next()
-        if asked is None:
+    def _begin_errand(self, errand: Errand) -> bool:
+        """Begin to fetch something from a stick, or say that it is not here; return whether something was asked for."""
+        waiting = errand.waiting()
+        if not waiting:
             return False
-        job, order = asked
+        job, order = waiting[0]
         stick = self._sticks.usable(order.fs_id)
         if stick is None or stick.is_off:
-            self._taking.fail(job.id, NOT_HERE)
+            errand.fail(job.id, NOT_HERE)
             return True
-        self._taking.began(job, order)
-        fs_type = stick.volume.fs_type
-        self._begin(stick, lambda mount: Task(str(mount), str(self._data), "", fs_type, (), takes_bundle=True))
+        self._errand, fs_type = errand, stick.volume.fs_type
+        errand.began(job, order)
+        self._begin(stick, lambda mount: errand.task(mount, self._data, fs_type))
         return True
 
     def _begin_job(self, stick: Plugged[VolumeT], job: Job, request: ExportRequest) -> bool:
@@ -262,7 +267,7 @@ class ExportService(Generic[VolumeT]):
             )
 
         stick.job_id, stick.is_served = job.id, stick.is_served or not request.backup
-        self._report.began(job, request, _name(stick))
+        self._report.began(job, request, stick.name)
         self._begin(stick, make_task, is_backup=bool(request.backup))
         stick.state, stick.reason = StickState.EXPORTING, ""
         return True
@@ -326,6 +331,7 @@ class ExportService(Generic[VolumeT]):
         drive = [other for other in self._sticks.here.values() if other.volume.drive_path == stick.volume.drive_path]
         drive = [other for other in drive if other.refusal is None]
         asked_for = {request.fs_id for _, request in self._report.waiting()}
+        asked_for |= {order.fs_id for errand in self._errands for _, order in errand.waiting()}
         has_turn_left = self._current is not None and self._current.is_backup
         return any(
             other.fs_id in asked_for or ((other is not stick or has_turn_left) and not other.is_served and self._is_wanted(other))
@@ -334,7 +340,7 @@ class ExportService(Generic[VolumeT]):
 
     def _tend(self, current: _Current[VolumeT]) -> bool:
         """Go on with the stick in work; return whether the next step need not wait."""
-        job_id = self._report.job_id if self._taking.job_id is None else self._taking.job_id
+        job_id = self._report.job_id if self._errand is None else self._errand.job_id
         is_stop_wanted = job_id is not None and self._jobs.is_stop_requested(job_id)
         if is_stop_wanted or current.stick.fs_id in self._ejects:
             current.work.stop()
@@ -347,7 +353,8 @@ class ExportService(Generic[VolumeT]):
             current.stick.free_bytes = seen.free_bytes or current.stick.free_bytes
         if current.work.looked is not None:
             current.stick.bundle_bytes = current.work.looked.bundle_bytes
-        self._taking.progress(progress)
+        if self._errand is not None:
+            self._errand.progress(progress)
         self._report.progress(progress, self._settings.value.export.speed_mib_s * MIB)
         if finished is not None:
             self._current = None
@@ -359,9 +366,10 @@ class ExportService(Generic[VolumeT]):
         stick = current.stick
         stick.is_safe_to_remove, stick.is_off = finished.is_safe_to_remove, finished.is_off
         ending = _ending(finished)
-        if self._taking.job_id is not None:
+        if self._errand is not None:
             stick.state = StickState.DONE if stick.is_served else StickState.OFFERED
-            self._taking.ended(finished.ended, ending.reason if ending else words.HUNG)
+            errand, self._errand = self._errand, None
+            errand.ended(finished.ended, finished.found, ending.reason if ending else words.HUNG)
         elif ending is None:  # it was let go
             stick.state, stick.reason, stick.is_served = StickState.DONE, "", True
         elif current.is_look and ending.job is not JobState.FAILED:
@@ -369,7 +377,7 @@ class ExportService(Generic[VolumeT]):
         else:
             stick.state, stick.reason, stick.is_served = ending.stick, ending.reason, stick.is_served or not current.is_backup
             if current.is_look:
-                self._report.complain(_name(stick), ending)
+                self._report.complain(stick.name, ending)
             else:
                 request = self._report.ended(ending, finished.ended)
                 if request is not None and request.backup:
@@ -390,8 +398,3 @@ def _ending(finished: Finished) -> words.Ending | None:
     if finished.mount_error:
         return words.not_mounted(finished.mount_error)
     return None if finished.ended is None else words.ending(finished.ended)
-
-
-def _name(stick: Plugged[VolumeT]) -> str:
-    """Return how a stick is called before people."""
-    return plain(stick.volume.label) or plain(stick.volume.model) or stick.fs_id

@@ -1,7 +1,8 @@
 """The stick as the child process touches it: folder by folder, each opened without following a link.
 
-Nothing on it is listed, run or believed. Every path begins at a descriptor of the mount point and is made of our own
-names; whatever lies there in another form than ours is replaced (a file) or refused (a folder).
+Nothing on it is run or believed, and nothing is listed but for backups that an admin looks for. Every path begins at a descriptor
+of the mount point and is made of our own names; whatever lies there in another form than ours is replaced (a file) or refused
+(a folder).
 """
 
 import contextlib
@@ -9,8 +10,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +22,8 @@ from appliance.export.messages import Outcome
 from appliance.export.names import BUNDLE, MANIFEST, PART, REQUEST, TOP, Place
 from appliance.export.request import LARGEST as LARGEST_REQUEST
 
+MOST_NAMES = 2000
+"""So many names are read of a folder; who has prepared one with a million is not waited for."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -108,24 +112,55 @@ class StickFolder:
                 raise
         return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
-    @contextmanager
-    def bundle(self) -> Iterator[tuple[int, int]]:
+    def bundle(self) -> AbstractContextManager[tuple[int, int]]:
         """Give a descriptor of the update that lies there, and its size; InputError where there is none."""
+        return self.plain_file(self._root, BUNDLE)
+
+    @contextmanager
+    def plain_file(self, folder: int | None, name: str) -> Iterator[tuple[int, int]]:
+        """Give a descriptor of a file in an open folder, and its size; InputError where there is none, or something else."""
         with told():
-            try:
-                descriptor = os.open(BUNDLE, _READ, dir_fd=self._root)
-            except OSError as error:
-                if error.errno in _NOT_OURS:
-                    raise InputError(f"On this stick lies no file {BUNDLE}.") from error
-                raise
+            descriptor = -1 if folder is None else _open_file(folder, name)
+        if descriptor < 0:
+            raise InputError(f"On this stick lies no file {name}.")
         try:
             with told():
                 found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"On this stick {BUNDLE} is no plain file.")
+                raise InputError(f"On this stick {name} is no plain file.")
             yield descriptor, found.st_size
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def folder(self, place: Place) -> Iterator[int | None]:
+        """Give a descriptor of a folder, or None where there is none that we may read; a link is none."""
+        opened = [self._root]
+        try:
+            with told():
+                is_there = all(_open_next(opened, name) for name in place)
+            yield opened[-1] if is_there else None
+        finally:
+            for descriptor in opened[1:]:
+                os.close(descriptor)
+
+    def names(self, folder: int | None) -> tuple[list[str], bool]:
+        """Return names in an open folder, and whether there are more than are ever read."""
+        if folder is None:
+            return [], False
+        with told(), os.scandir(folder) as entries:
+            found = [entry.name for entry in islice(entries, MOST_NAMES + 1)]
+        return found[:MOST_NAMES], len(found) > MOST_NAMES
+
+    def seen(self, folder: int | None, name: str) -> os.stat_result | None:
+        """Return what is known of an entry of a folder, without opening or following it; None where it is gone."""
+        if folder is None:
+            return None
+        with told():
+            try:
+                return os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
 
     def begin(self, device_folder: str) -> None:
         """Make this device's folder, and remove the temporary file that a pull left in it.
@@ -243,6 +278,27 @@ class NightFolder:
         return self._open[place]
 
 
+def _open_file(folder: int, name: str) -> int:
+    """Return a descriptor of what may be a plain file, or -1 where there is none that we may read."""
+    try:
+        return os.open(name, _READ, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            return -1
+        raise
+
+
+def _open_next(opened: list[int], name: str) -> bool:
+    """Open a folder within the last one of a list, which it joins; return whether there is one that we may read."""
+    try:
+        opened.append(os.open(name, _FOLDER, dir_fd=opened[-1]))
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            return False
+        raise
+    return True
+
+
 def _open_folder(parent: int, name: str, *, make: bool) -> int:
     if make:
         with contextlib.suppress(FileExistsError):
@@ -258,12 +314,9 @@ def _open_folder(parent: int, name: str, *, make: bool) -> int:
 
 def _read(folder: int, name: str, most: int) -> bytes | None:
     """Return the first bytes of a plain file, or None where there is none: a pipe, node, link or folder is none."""
-    try:
-        descriptor = os.open(name, _READ, dir_fd=folder)
-    except OSError as error:
-        if error.errno in _NOT_OURS:
-            return None
-        raise
+    descriptor = _open_file(folder, name)
+    if descriptor < 0:
+        return None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None

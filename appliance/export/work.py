@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Generic
 
 from appliance.domain.errors import MachineError, UnavailableError
-from appliance.export.messages import Ended, Looked, Outcome, Progress, Task
+from appliance.domain.foundbackup import MOST_FOUND
+from appliance.export.messages import Ended, FoundFile, Looked, Outcome, Progress, Task
 from appliance.export.policy import mount_options
 from appliance.export.ports import Drives, VolumeT
 from appliance.export.watched import Child
@@ -48,6 +49,7 @@ class Finished:
     is_safe_to_remove: bool = True
     is_off: bool = False
     """Whether the drive was switched off."""
+    found: tuple[FoundFile, ...] = ()
 
 
 class _Phase(Enum):
@@ -94,6 +96,7 @@ class Work(Generic[VolumeT]):
         self._mount_error = ""
         self.looked: Looked | None = None
         self.progress: Progress | None = None
+        self._found: list[FoundFile] = []
 
     @property
     def has_more(self) -> bool:
@@ -170,11 +173,14 @@ class Work(Generic[VolumeT]):
                     self.looked = event
                 case Progress():
                     self.progress = event
+                case FoundFile() if len(self._found) < MOST_FOUND:
+                    self._found.append(event)
                 case Ended():
                     self._ended = event
         if is_over:
             self._child.leave()
-            self._ended = self._ended or Ended(Outcome.BROKEN, "the copying process ended before its work")
+            silent = Outcome.BROKEN if self._stop_at is None else Outcome.STOPPED  # asked to end before it could listen
+            self._ended = self._ended or Ended(silent, "the copying process ended before its work")
             self._go_to(_Phase.SETTLE if self._ended.outcome is Outcome.BROKEN else _Phase.UNMOUNT)
             self._again_at = self._now() + SETTLE_S if self._phase is _Phase.SETTLE else float("-inf")
         elif self._stop_at is not None and self._now() - self._stop_at > self._limits.stop_s:
@@ -235,4 +241,4 @@ class Work(Generic[VolumeT]):
         return not any(volume.mount_points for volume in volumes if volume.object_path == self.volume.object_path)
 
     def _finished(self, *, is_safe: bool) -> Finished:
-        return Finished(self._ended, self.looked, self._mount_error, self._is_hung, is_safe, self._is_off)
+        return Finished(self._ended, self.looked, self._mount_error, self._is_hung, is_safe, self._is_off, tuple(self._found))

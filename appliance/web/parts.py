@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance.domain.clock import Clock
 from appliance.domain.commands import CameraCommand, PowerCommand
+from appliance.domain.foundbackup import FoundBackups
 from appliance.domain.frame import CameraStatus, StoredFrame
 from appliance.domain.machine import Reading
 from appliance.domain.network import NetworkCommand, NetworkSituation
@@ -102,6 +103,7 @@ class WebParts:
     sticks: Published[tuple[Stick, ...]]
     stick_store: StickStore
     stick_commands: Mailbox[StickCommand]
+    found_backups: Published[FoundBackups | None]
     jobs: JobStore
     queue: UploadQueue
     couriers: Couriers

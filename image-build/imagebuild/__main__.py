@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagebuild import archive, extra, keyring, lock, packages, sbom
-from imagebuild.bootfiles import MIB, NEW_STATE, fat, script_image, set_dates, state_partition
+from imagebuild.bootfiles import MIB, NEW_STATE, environment, fat, script_image, set_dates, state_partition
 from imagebuild.cache import Cache, key_of
 from imagebuild.disk import BASIC_DATA, LINUX, Partition, block_map
 from imagebuild.disk import write as write_disk
@@ -196,10 +196,12 @@ def _make_disk(image: Path, scratch: Path, source: Source, stages: Stages) -> No
     (trees,) = package.glob("usr/lib/linux-image-*/broadcom")
     found = [path for pattern in FROM_RASPI for path in raspi.glob(pattern)]
     found += [path for pattern in stages.flavour.boards for path in trees.glob(pattern)]
-    found += [stages.parts / "u-boot-rpi/usr/lib/u-boot/rpi_arm64/u-boot.bin"]
+    u_boot = stages.parts / "u-boot-rpi/usr/lib/u-boot/rpi_arm64/u-boot.bin"
+    found += [u_boot]
     found += [source.folder / "firmware-config/nightjar.toml"]
     for path in found:
         (firmware / path.name).write_bytes(path.read_bytes())
+    (firmware / "uboot.env").write_bytes(environment(u_boot.read_bytes()))
     (firmware / "config.txt").write_bytes((source.folder / "firmware-config" / stages.flavour.config).read_bytes())
     if not stages.flavour.is_debian:  # what tells the kernel which camera hangs on the ribbon cable
         shutil.copytree(trees.parent / "overlays", firmware / "overlays")

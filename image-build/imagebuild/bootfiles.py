@@ -1,4 +1,4 @@
-"""What U-Boot reads: its script in the form it takes, the two copies of the boot state, and FAT file systems."""
+"""What U-Boot reads: its script in the form it takes, its environment, the two copies of the boot state, and FAT file systems."""
 
 import binascii
 import os
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imagebuild.room import run_in
+from imagebuild.run import BuildError
 
 IMAGE_MAGIC = 0x27051956
 OS_LINUX, CPU_ARM64, TYPE_SCRIPT, NOT_PACKED = 5, 22, 6, 0
@@ -14,6 +15,17 @@ STATE_SIZE = 0x200
 SECOND_COPY_AT = 4 << 20
 NEW_STATE = {"BOOT_ORDER": "A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0"}
 """Of a new card: the second system is still empty and takes no part until an update has filled it."""
+ENVIRONMENT_SIZE = 0x4000
+"""Compiled into Debian's U-Boot for the Pi (CONFIG_ENV_SIZE): the sum of `uboot.env` is over so many bytes."""
+OWN_START = {
+    "bootcmd": "setenv devtype mmc; setenv devnum 0; load mmc 0:1 ${scriptaddr} boot.scr && source ${scriptaddr}; reset",
+    "bootdelay": "-2",
+    "stdin": "nulldev",
+}
+"""The card's own script and nothing else: no countdown, nothing that is typed is heard, what does not start is tried again."""
+LEFT_OUT = ("preboot",)
+"""It looks for USB devices. Where it has, U-Boot starts a program of a stick's before the card's own script."""
+_NEEDED = frozenset(("bootcmd", "bootdelay", "stdin", "scriptaddr", *LEFT_OUT))
 MIB = 1 << 20
 
 
@@ -32,8 +44,48 @@ def script_image(text: str, epoch: int) -> bytes:
 
 def state(values: Mapping[str, str]) -> bytes:
     """Return one copy of the boot state, as `env import -c` reads it."""
+    return _with_sum(values, STATE_SIZE)
+
+
+def default_environment(u_boot: bytes) -> dict[str, str]:
+    """Return the environment that a U-Boot takes where it finds none: a list of `name=value` within it, ended by an empty one.
+
+    Raises
+    ------
+    BuildError
+        If there is not exactly one, or it lacks what every U-Boot of ours has.
+    """
+    begin = u_boot.find(b"\0bootcmd=") + 1
+    if begin == 0 or u_boot.find(b"\0bootcmd=", begin) >= 0:
+        raise BuildError("U-Boot does not hold exactly one environment that begins with bootcmd")
+    lines = u_boot[begin : u_boot.index(b"\0\0", begin)].split(b"\0")
+    pairs = [line.decode("ascii").partition("=") for line in lines]
+    found = {name: value for name, sign, value in pairs if sign}
+    if len(found) < len(pairs) or not found.keys() >= _NEEDED:
+        raise BuildError(f"U-Boot's own environment is not what it was: {', '.join(sorted(found))}")
+    return found
+
+
+def environment(u_boot: bytes) -> bytes:
+    """Return the file `uboot.env` for a U-Boot: its own environment, but that it starts the card's system and hears nobody.
+
+    Raises
+    ------
+    BuildError
+        If this U-Boot reads no such file, or its own environment is not found in it.
+    """
+    if b"\0uboot.env\0" not in u_boot or b"\0nulldev\0" not in u_boot:
+        raise BuildError("this U-Boot reads no uboot.env, or has no device that hears nothing")
+    kept = {name: value for name, value in default_environment(u_boot).items() if name not in LEFT_OUT}
+    return _with_sum(kept | OWN_START, ENVIRONMENT_SIZE)
+
+
+def _with_sum(values: Mapping[str, str], size: int) -> bytes:
+    """Return an environment in the form of U-Boot's: a sum, then text filled up with zeros."""
     text = b"".join(f"{name}={value}".encode("ascii") + b"\0" for name, value in values.items())
-    body = text.ljust(STATE_SIZE - 4, b"\0")
+    if len(text) + 1 > size - 4:
+        raise BuildError(f"an environment of {len(text)} bytes does not fit into {size}")
+    body = text.ljust(size - 4, b"\0")
     return struct.pack("<I", binascii.crc32(body)) + body
 
 

@@ -1,4 +1,4 @@
-"""Backup: the file to download or to copy to a stick, and a restore that is shown before it is done; for admins."""
+"""Backup: the file to download or to copy to a stick, and a restore, of a file or from a stick, that is shown first."""
 
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from appliance.web.guard import FORM_COOKIE, SESSION_COOKIE
 from appliance.web.notices import notice
 from appliance.web.problems import problem_of
 from appliance.web.routes import route
+from appliance.web.stickbackups import look, open_found, stick_backups
 from appliance.web.usbacts import copy_backup, name_of
 from appliance.web.visit import Visit
 
@@ -63,6 +64,26 @@ def open_file(visit: Visit) -> Answer:
     return _review(visit, offer)
 
 
+@route("POST", "/backup/stick/look", access=Access.ADMIN)
+def look_on_stick(visit: Visit) -> Answer:
+    """Look for backups on a stick."""
+    try:
+        look(visit, visit.form.get("stick", ""), visit.visitor.name)
+    except InputError as error:
+        return _page(visit, "stick", error)
+    return Redirect(f"{HERE}#stick-backups")
+
+
+@route("POST", "/backup/stick/open", access=Access.ADMIN)
+def open_from_stick(visit: Visit) -> Answer:
+    """Show what is in a backup that was found on a stick; nothing is changed yet."""
+    try:
+        offer = open_found(visit, _holder(visit))
+    except _REFUSALS as error:
+        return _page(visit, "stick", error)
+    return _review(visit, offer)
+
+
 @route("POST", "/backup/restore", access=Access.ADMIN)
 def restore(visit: Visit) -> Answer:
     """Put in force what was shown; every session ends, this one too."""
@@ -105,6 +126,28 @@ def claim_open(visit: Visit) -> Answer:
         offer = visit.backups.open(CLAIM, visit.file, Secret(visit.form.get("passphrase", "")))
     except _REFUSALS as error:
         return _claim_page(visit, error)
+    return _claim_review(visit, offer)
+
+
+@route("POST", "/claim/backup/stick/look", access=Access.ANYONE, when_unclaimed=True)
+def claim_look(visit: Visit) -> Answer:
+    """Look for backups on a stick."""
+    try:
+        _check_admitted(visit)
+        look(visit, visit.form.get("stick", ""), AT_THE_CLAIM)
+    except (InputError, RefusedError) as error:
+        return _claim_page(visit, error, "stick")
+    return Redirect(f"{CLAIM}#stick-backups")
+
+
+@route("POST", "/claim/backup/stick/open", access=Access.ANYONE, when_unclaimed=True)
+def claim_open_found(visit: Visit) -> Answer:
+    """Show what is in a backup that was found on a stick; nothing is changed yet."""
+    try:
+        _check_admitted(visit)
+        offer = open_found(visit, CLAIM)
+    except _REFUSALS as error:
+        return _claim_page(visit, error, "stick")
     return _claim_review(visit, offer)
 
 
@@ -151,6 +194,7 @@ def _sticks(visit: Visit) -> list[tuple[Stick, str]]:
 def _page(visit: Visit, about: str = "", error: NightjarError | None = None) -> Page:
     problem = problem_of(error) if error is not None else None
     values = {
+        **_on_stick(visit, HERE, is_followed=problem is None),
         "sticks": _sticks(visit),
         "accounts": visit.parts.accounts.list(),
         "targets": visit.settings.targets,
@@ -161,6 +205,14 @@ def _page(visit: Visit, about: str = "", error: NightjarError | None = None) -> 
         "active": "system",
     }
     return Page("backup", values, problem.status if problem else 200)
+
+
+def _on_stick(visit: Visit, here: str, *, is_followed: bool) -> dict[str, object]:
+    """Return what both pages show of backups on a stick, and how soon to ask again while one is looked at."""
+    shown, zone = stick_backups(visit), ZoneInfo(visit.settings.site.timezone)
+    # The address is told, because a page that was led to a part of itself would only be scrolled there once more.
+    refresh = f"2; url={here}" if is_followed and shown.job else ""
+    return {"on_stick": shown, "chosen": visit.form.get("backup", ""), "zone": zone, "refresh": refresh}
 
 
 def _review(visit: Visit, offer: Offer, error: NightjarError | None = None) -> Page:
@@ -192,12 +244,15 @@ def _shown(visit: Visit, offer: Offer) -> dict[str, object]:
     }
 
 
-def _claim_page(visit: Visit, error: NightjarError | None = None) -> Page:
+def _claim_page(visit: Visit, error: NightjarError | None = None, about: str = "") -> Page:
     problem = problem_of(error) if error is not None else None
+    is_admitted = visit.backups.is_admitted(visit.csrf_token)
     values = {
+        **_on_stick(visit, CLAIM, is_followed=is_admitted and problem is None),
         "problem": problem,
+        "about": about if is_admitted else "",
         "code": visit.form.get("code", ""),
-        "is_admitted": visit.backups.is_admitted(visit.csrf_token),
+        "is_admitted": is_admitted,
         "csrf": visit.csrf_token,
     }
     return Page("claim_backup", values, problem.status if problem else 200, _form_cookie(visit))

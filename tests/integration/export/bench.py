@@ -9,8 +9,10 @@ from typing import Any
 
 from appliance.domain.clock import SystemClock
 from appliance.domain.errors import MachineError
+from appliance.domain.foundbackup import FoundBackups
 from appliance.domain.job import Job
 from appliance.domain.stick import Stick, StickCommand
+from appliance.export.finding import Finding
 from appliance.export.ports import Drives
 from appliance.export.service import ExportService
 from appliance.export.taking import Taking
@@ -20,6 +22,7 @@ from appliance.store.audit import AuditStore
 from appliance.store.bundles import BundleStore
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
+from appliance.store.incoming import Incoming
 from appliance.store.jobs import JobStore
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -87,6 +90,8 @@ class Bench:
     published: Published[tuple[Stick, ...]]
     bundles: BundleStore
     commands: Mailbox[StickCommand]
+    found: Published[FoundBackups | None]
+    incoming: Incoming
     longest_step_s: float = 0.0
 
     def run_until(self, is_so: Callable[[], bool], within_s: float = 120.0) -> None:
@@ -134,7 +139,7 @@ def bench(
     audit, board = AuditStore(database, clock), HealthBoard(clock)
     published: Published[tuple[Stick, ...]] = Published(())
     commands: Mailbox[StickCommand] = Mailbox("stick commands", 8)
-    folder = DataFolder(data)
+    folder, found = DataFolder(data), Published[FoundBackups | None](None)
     folder.open()
     bundles = BundleStore(folder)
     sticks.confirm(FS_ID, "HOLIDAY", "ada")
@@ -152,12 +157,15 @@ def bench(
         board=board,
         clock=clock,
         beat=lambda: None,
-        taking=Taking(jobs, bundles, Mailbox("update commands", 2), audit, clock),
+        errands=(
+            Taking(jobs, bundles, Mailbox("update commands", 2), audit, clock),
+            Finding(jobs, Incoming(folder), found, clock),
+        ),
         limits=Limits(silent_s=silent_s),
     )
     service.open()
     try:
-        yield Bench(service, folder_drives, jobs, audit, board, published, bundles, commands)
+        yield Bench(service, folder_drives, jobs, audit, board, published, bundles, commands, found, Incoming(folder))
     finally:
         service.close()
         database.close()

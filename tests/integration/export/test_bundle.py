@@ -11,9 +11,10 @@ import pytest
 from appliance.domain.job import Job, JobState
 from appliance.domain.stick import JOB_KIND
 from appliance.domain.update import SMALLEST_BUNDLE, STICK_JOB, BundleState, Order, Source
-from appliance.export import taking
+from appliance.export import errand
 from appliance.export.bundle import TAKEN
 from appliance.export.names import BUNDLE
+from appliance.export.taking import Taking
 from tests.integration.export.bench import FS_ID, Bench, bench
 from tests.integration.export.sky import Sky
 
@@ -107,7 +108,7 @@ def test_a_stick_that_is_not_there_is_not_waited_for(sky: Sky) -> None:
 @contextmanager
 def in_mid_copy(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Bench, Job]]:
     """Give a bench that copies a large bundle, and has not come to its end."""
-    monkeypatch.setattr(taking, "WRITE_EVERY_S", 0.05)
+    monkeypatch.setattr(errand, "WRITE_EVERY_S", 0.05)
     with (sky.mount / BUNDLE).open("wb") as file:
         file.truncate(500 << 20)
     with bench(sky.data, sky.mount) as one:
@@ -122,7 +123,7 @@ def test_a_stick_that_is_pulled_out_leaves_nothing_behind(sky: Sky, monkeypatch:
     with in_mid_copy(sky, monkeypatch) as (one, job):
         one.drives.pull()
         one.run_until(lambda: now(one, job).state.is_over)
-        assert now(one, job).message == taking.PULLED
+        assert now(one, job).message == Taking.pulled
         assert one.bundles.bundle() is None
 
 

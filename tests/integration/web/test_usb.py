@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from appliance.domain.foundbackup import FIND_JOB, FoundBackup, FoundBackups
 from appliance.domain.job import JobState
 from appliance.domain.stick import JOB_KIND, StickState
-from tests.integration.web.browser import chromium, complaints
+from tests.integration.web.browser import chromium, complaints, resize
 from tests.integration.web.conftest import RunningPanel
 from tests.integration.web.test_browser import log_in, until
 from tests.unit.web.test_usb import a_stick
@@ -71,3 +73,27 @@ def test_a_form_that_somebody_fills_in_is_not_taken_away(running: RunningPanel, 
     assert "ANOTHER" not in browser.find_element(By.TAG_NAME, "main").text
     browser.execute_script("document.activeElement.blur();")
     says(browser, "ANOTHER")
+
+
+def test_a_look_for_backups_is_followed_until_they_are_listed(running: RunningPanel, browser: Chrome) -> None:
+    running.world.claim()
+    parts = running.world.parts
+    parts.sticks.publish((a_stick(),))
+    log_in(browser, running)
+    browser.get(f"{running.address}/backup")
+    complaints(browser)  # of another test's page, whose panel has ended
+    browser.find_element(By.XPATH, "//button[contains(., 'Look for backups on HOLIDAY')]").click()
+    says(browser, "It waits for its turn.")
+    browser.execute_script("document.body.dataset.untouched = 'yes';")
+    [(job, _)] = parts.jobs.waiting(FIND_JOB)
+    parts.jobs.finish(job.id, JobState.DONE, "")
+    backup = FoundBackup(0, "nightjar-roof.nightjar-backup", "", 8_400, datetime(2026, 1, 31, 22, 15, tzinfo=UTC), "0" * 64)
+    parts.found_backups.publish(FoundBackups("1 backup found on the stick.", backups=(backup,)))
+    says(browser, "nightjar-roof.nightjar-backup")
+    says(browser, "8.4 kB, 2026-01-31 22:15:00, at the top of the stick")
+    assert browser.execute_script("return document.body.dataset.untouched") == "yes", "the list comes without loading"
+    assert browser.find_element(By.ID, "found-0").is_selected()
+    for width in (360, 1280):
+        resize(browser, width)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert complaints(browser) == []

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from appliance.domain.errors import MachineError
+from appliance.domain.foundbackup import FoundBackups
 from appliance.domain.job import Job
 from appliance.domain.stick import Stick, StickCommand
+from appliance.export.finding import Finding
 from appliance.export.messages import Ended, Event, Looked, Outcome, Task
 from appliance.export.service import ExportService
 from appliance.export.taking import Taking
@@ -19,6 +21,7 @@ from appliance.store.audit import AuditStore
 from appliance.store.bundles import BundleStore
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
+from appliance.store.incoming import Incoming
 from appliance.store.jobs import JobStore
 from appliance.store.sticks import StickStore
 from appliance.supervisor.channels import Mailbox, Published
@@ -203,6 +206,7 @@ class Bench:
     settings: Published[Settings]
     commands: Mailbox[StickCommand]
     published: Published[tuple[Stick, ...]]
+    found: Published[FoundBackups | None]
     make: Callable[[], ExportService[FakeVolume]]
 
     def run(self, steps: int = 6) -> None:
@@ -246,6 +250,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     board, settings = HealthBoard(clock), Published(Settings())
     commands = HandMailbox(clock)
     published: Published[tuple[Stick, ...]] = Published(())
+    folder, found = DataFolder(tmp_path), Published[FoundBackups | None](None)
 
     def make() -> ExportService[FakeVolume]:
         return ExportService(
@@ -262,11 +267,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             board=board,
             clock=clock,
             beat=lambda: None,
-            taking=Taking(jobs, BundleStore(DataFolder(tmp_path)), Mailbox("update commands", 2), audit, clock),
+            errands=(
+                Taking(jobs, BundleStore(folder), Mailbox("update commands", 2), audit, clock),
+                Finding(jobs, Incoming(folder), found, clock),
+            ),
             child=child,
         )
 
     service = make()
     service.open()
-    yield Bench(service, drives, child, clock, jobs, sticks, audit, board, settings, commands, published, make)
+    yield Bench(service, drives, child, clock, jobs, sticks, audit, board, settings, commands, published, found, make)
     database.close()

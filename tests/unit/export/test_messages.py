@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from appliance.domain.stick import MOST_NIGHTS, ExportKind
-from appliance.export.messages import Ended, Event, Looked, Outcome, Progress, Task, event_of, line_of, task_of
+from appliance.export.messages import Ended, Event, FoundFile, Looked, Outcome, Progress, Task, event_of, line_of, task_of
 
 PIPE_BYTES = 64 << 10
 
@@ -31,6 +31,7 @@ def test_the_longest_task_fits_into_a_pipe_without_a_reader() -> None:
     [
         Looked(5, has_request=True),
         Progress(1, 2, 3, 4, "2026-01-31"),
+        FoundFile(1, "a.nightjar-backup", "roof-ABC", 5, 6, "0" * 64),
         *(Ended(outcome, "why", 1, 2, 3, 4) for outcome in Outcome),
     ],
 )
@@ -46,7 +47,7 @@ def test_an_event_passes_whole(event: Event) -> None:
         {"is": "looked", "free_bytes": True, "has_request": True},
         {"is": "looked", "free_bytes": 1 << 70, "has_request": True},
         {"is": "looked", "free_bytes": 1, "has_request": True, "more": 1},
-        {"is": "progress", "done_bytes": 1}, {"is": "ended"},
+        {"is": "progress", "done_bytes": 1}, {"is": "ended"}, {"is": "foundfile", "number": 1},
         {"is": "ended", "outcome": "fine"}, {"is": "ended", "outcome": ["done"]},
         {"is": "ended", "outcome": "done", "detail": 5}, {"is": ["ended"]},
     ],

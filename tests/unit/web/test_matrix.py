@@ -72,6 +72,8 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "POST /backup/open": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "POST /backup/restore": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "POST /backup/stick": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "POST /backup/stick/look": (401, 401, 403, 403, 403, 403, 400, 403, 403),
+    "POST /backup/stick/open": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "GET /camera": (303, 303, 403, 403, 403, 200, 200, 200, 200),
     "POST /camera/driver": (401, 401, 403, 403, 403, 403, 400, 403, 403),
     "GET /certificate": (200, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -84,6 +86,8 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     "POST /claim/backup": (403, 403, 403, 403, 403, 403, 403, 403, 403),
     "POST /claim/backup/open": (403, 403, 403, 403, 403, 403, 403, 403, 403),
     "POST /claim/backup/restore": (403, 403, 403, 403, 403, 403, 403, 403, 403),
+    "POST /claim/backup/stick/look": (403, 403, 403, 403, 403, 403, 403, 403, 403),
+    "POST /claim/backup/stick/open": (403, 403, 403, 403, 403, 403, 403, 403, 403),
     "POST /claim": (403, 403, 403, 403, 403, 403, 403, 403, 403),
     "GET /feed.atom": (401, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /feed.json": (401, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -334,8 +338,8 @@ def test_a_wrong_declaration_is_an_error_at_import(method: str, path: str, acces
 
 def test_a_route_changes_things_only_with_post_or_put_and_never_for_everybody(cast: Cast) -> None:
     changing = {f"{entry.method} {entry.path}" for entry in table() if entry.method != "GET" and entry.access < Access.STAFF}
-    claiming = {"POST /claim/backup", "POST /claim/backup/open", "POST /claim/backup/restore"}
-    assert changing == {"POST /claim", "POST /login", *claiming}
+    claiming = {"open", "restore", "stick/look", "stick/open"}
+    assert changing == {"POST /claim", "POST /login", "POST /claim/backup", *(f"POST /claim/backup/{one}" for one in claiming)}
 
 
 def test_no_token_opens_accounts_tokens_sessions_or_the_audit_log() -> None:

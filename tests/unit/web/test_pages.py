@@ -66,6 +66,8 @@ def test_forms_that_were_refused_are_whole_html_and_hold_nothing_secret(visitors
         visitors["admin"].post("/me/totp", {"ticket": "x", "code": "1"}),
         visitors["admin"].post("/backup/download", {"passphrase": secret, "again": secret, "password": secret}),
         visitors["admin"].post("/backup/stick", {"passphrase": secret, "again": secret, "password": secret, "stick": "x"}),
+        visitors["admin"].post("/backup/stick/look", {"stick": "x"}),
+        visitors["admin"].post("/backup/stick/open", {"backup": "x", "passphrase": secret}),
         visitors["admin"].post("/backup/restore", {"ticket": "x", "password": secret}),
     ]
     for reply in refused:

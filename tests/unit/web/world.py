@@ -243,6 +243,7 @@ def make_world(folder: Path, listen: Listen = Listen(port=0)) -> Iterator[World]
             sticks=Published(()),
             stick_store=StickStore(database, clock),
             stick_commands=Mailbox("stick commands", 8),
+            found_backups=Published(None),
             jobs=JobStore(database, clock),
             queue=queue,
             couriers=Couriers(
