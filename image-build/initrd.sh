@@ -37,12 +37,8 @@ sibling() {  # NAME: device of the partition of this name on the system's own di
     grep -ls "^PARTNAME=$1\$" "/sys/class/block/$disk/"*/uevent | head -n 1 | sed 's|/uevent$||; s|.*/||'
 }
 
-firmware_says() {  # NAME: what the Pi's firmware tells of this start, in hexadecimal; nothing where there is none
-    hexdump -v -e '1/1 "%02x"' "${told:-/sys/firmware/devicetree/base/chosen/bootloader}/$1" 2>/dev/null || true
-}
-
-slot_of_firmware() {  # the system whose boot partition the firmware took: both have the same command line
-    case $(firmware_says partition) in
+slot_of_firmware() {  # the system whose boot partition the Pi's firmware took: both have the same command line
+    case $(hexdump -v -e '1/1 "%02x"' /sys/firmware/devicetree/base/chosen/bootloader/partition 2>/dev/null) in
     00000003) echo A ;;
     00000004) echo B ;;
     esac

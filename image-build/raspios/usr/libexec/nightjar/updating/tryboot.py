@@ -11,8 +11,6 @@ once: whatever else ends a start, it is back at the one that it knows. So
 - a system that was found well becomes the one that the firmware starts by itself (`good`).
 """
 
-
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
