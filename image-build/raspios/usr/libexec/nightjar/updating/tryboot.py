@@ -94,9 +94,10 @@ def start(places: Places) -> str:
     if was_asked_for(places, running):
         return f"system {running} runs on trial"
     state = bootstate.read(places.state, running)
-    if not any(bootstate.attempts_of(state, name) for name in bootstate.order_of(state)):
+    order = bootstate.order_of(state)
+    if not any(bootstate.attempts_of(state, name) for name in order):
         print("nightjar-tryboot: no system has an attempt left, all get theirs back", file=sys.stderr)
-        state = {**state, **{f"BOOT_{name}_LEFT": str(bootstate.ATTEMPTS) for name in bootstate.SYSTEMS}}
+        state = {**state, **{f"BOOT_{name}_LEFT": str(bootstate.ATTEMPTS) for name in order}}
     following = bootstate.primary(state)
     if following != running:
         try:
