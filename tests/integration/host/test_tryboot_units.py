@@ -124,7 +124,7 @@ def test_the_usual_image_has_nothing_of_it() -> None:
     laid = Flavour.read(ROOT / "image-build/packages.toml", RASPIOS).overlays
     assert laid == ("rootfs-overlay", "image-build/raspios")
     usual = scripts.part("flavour")
-    assert usual.COMMAND_LINE == Path("/proc/cmdline")
+    assert Path("/proc/cmdline") == usual.COMMAND_LINE
     assert usual.COMPATIBLE == bundle.COMPATIBLE
     assert usual.kept_from_being_written("A", Path("/nowhere")) == ""
     assert not list((ROOT / "rootfs-overlay").rglob("*tryboot*"))
