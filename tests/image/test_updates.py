@@ -6,19 +6,22 @@ Good ones come by the panel, as an upload and on a stick. Bad ones are brought p
 
 import json
 import random
+import shutil
+import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from imagebuild import keys
+from imagebuild import keyring, keys
 from imagebuild.bootfiles import SECOND_COPY_AT
-from imagebuild.bundle import pack
+from imagebuild.bundle import COMPATIBLE, MANIFEST
 from tests.image import releases
 from tests.image.card import COMMANDS
 from tests.image.owner import owned, take_pictures
-from tests.image.releases import Releases
+from tests.image.releases import Releases, Tree
 from tests.image.updated import (
     HOUR,
     JUDGE_S,
@@ -66,15 +69,48 @@ def panel(card: Updated) -> Panel:
     return found
 
 
-def small(folder: Path, version: str, signer: keys.Keys, root: bytes = b"hsqs") -> Path:
-    """Make a bundle that is no system, to be refused."""
-    content = folder / f"small-{version}"
-    content.mkdir()
-    (content / "root.squashfs").write_bytes(root)
-    (content / "boot.vfat").write_bytes(random.Random(1).randbytes(1 << 20))  # of smaller ones RAUC makes no bundle
-    made = folder / f"small-{version}.raucb"
-    pack(content, signer, made, version=version, notes="")
-    return made
+@dataclass
+class Bundles:
+    """Makes bundles that are no systems, to be refused; what they hold is small."""
+
+    folder: Path
+    count: int = 0
+
+    def make(self, signer: keys.Keys, version: str = "9.0.0", root: bytes = b"hsqs", changed: tuple[str, str] = ("", "")) -> Path:
+        """Return a bundle as RAUC makes it, whether or not an appliance would take it.
+
+        Parameters
+        ----------
+        signer : Keys
+        version : str
+        root : bytes
+            In the place of the system.
+        changed : tuple of str
+            A word of the manifest, and what stands there in its place.
+        """
+        self.count += 1
+        content, made = self.folder / f"content-{self.count}", self.folder / f"small-{self.count}.raucb"
+        content.mkdir()
+        (content / "root.squashfs").write_bytes(root)
+        (content / "boot.vfat").write_bytes(random.Random(1).randbytes(1 << 20))  # of smaller ones RAUC makes no bundle
+        text = MANIFEST.format(compatible=COMPATIBLE, version=version, notes="")
+        assert changed[0] in text
+        (content / "manifest.raucm").write_text(text.replace(*changed))
+        signed = (f"--cert={signer.signer}", f"--key={signer.signer_key}")
+        subprocess.run(["rauc", *signed, "bundle", content, made], check=True, capture_output=True)
+        shutil.rmtree(content)
+        return made
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Bundles:
+    return Bundles(tmp_path)
+
+
+def other_signer(folder: Path, since: datetime) -> keys.Keys:
+    """Return the keys here after their signer was replaced at some time; those here stay as they are."""
+    shutil.copytree(keys.FOLDER, folder)
+    return keys.replace_signer(folder, "Another", since)
 
 
 def test_the_image_takes_bundles_of_the_keys_here(card: Updated) -> None:
@@ -82,31 +118,55 @@ def test_the_image_takes_bundles_of_the_keys_here(card: Updated) -> None:
     assert held == keys.Keys(keys.FOLDER).keyring.read_text(), "build it without --keyring, or with that of ./build.sh keys"
 
 
-def test_what_must_not_be_installed_is_refused_and_nothing_changes(card: Updated, panel: Panel, tmp_path: Path) -> None:
+def test_what_must_not_be_installed_is_refused_and_nothing_changes(
+    card: Updated, panel: Panel, bundles: Bundles, tmp_path: Path
+) -> None:
     ours = keys.Keys(keys.FOLDER)
     stranger = keys.make(tmp_path / "stranger", "Stranger", datetime.now(UTC))
-    cut = tmp_path / "cut.raucb"
-    cut.write_bytes(small(tmp_path, "9.0.0", ours).read_bytes()[:-4096])
+    expired = other_signer(tmp_path / "expired", datetime.now(UTC) - timedelta(days=3 * 365))
+    cut, unsigned = tmp_path / "cut.raucb", tmp_path / "unsigned.raucb"
+    cut.write_bytes(bundles.make(ours).read_bytes()[:-4096])
+    unsigned.write_bytes(random.Random(2).randbytes(1 << 20))
     before, lines = card.shell(SUMS), len(card.history())
-    for bundle in (small(tmp_path, "9.0.1", stranger), cut):
+    refused_by_rauc = {
+        "another authority, as a development signer is to a release's image": bundles.make(stranger),
+        "truncated": cut,
+        "not signed at all": unsigned,
+        "a signer whose time is over": bundles.make(expired),
+        "the plain form": bundles.make(ours, changed=("verity", "plain")),
+        "another machine": bundles.make(ours, changed=(COMPATIBLE, "nightjar-amd64")),
+    }
+    for what, bundle in refused_by_rauc.items():
         code, said = card.install(bundle)
-        assert code == 1, said
+        assert code == 1, f"{what}: {said}"
     assert len(card.history()) == lines, "RAUC itself refuses them"
-    too_large = b"hsqs" + bytes(600 << 20)
-    for bundle, reason in (
-        (small(tmp_path, "0.0.1", ours), "is older than"),
-        (small(tmp_path, "9.1.0", ours, too_large), "its place on the card"),
-    ):
-        code, said = card.install(bundle, "--ignore-compatible")
+    refused_by_root = {
+        "is older than": bundles.make(ours, "0.0.1"),
+        "its place on the card": bundles.make(ours, "9.1.0", b"hsqs" + bytes(600 << 20)),
+        "another kind of machine": bundles.make(ours, changed=(COMPATIBLE, "nightjar-amd64")),
+    }
+    for reason, bundle in refused_by_root.items():
+        code, said = card.install(bundle, "--ignore-compatible", "--ignore-version-limit")
         assert code == 1, said
         assert reason in card.history()[-1]["reason"]
     assert card.shell(SUMS) == before
 
 
-def test_a_flipped_byte_at_fifty_places_is_refused_and_nothing_changes(card: Updated, tmp_path: Path) -> None:
-    bundle = small(tmp_path, "9.0.0", keys.Keys(keys.FOLDER))
+def test_where_the_card_is_full_nothing_is_installed(card: Updated, panel: Panel, bundles: Bundles) -> None:
+    before = card.shell(SUMS)
+    card.hand_over(bundles.make(keys.Keys(keys.FOLDER)))
+    free = int(card.shell("df --output=avail -B1 /data | tail -1"))
+    card.must("fallocate", "-l", str(free - (32 << 20)), "/data/filled")
+    assert card.run("rauc", "install", PLACE).code == 1
+    card.must("rm", "/data/filled", PLACE)
+    assert "remove old nights first" in card.history()[-1]["reason"]
+    assert card.shell(SUMS) == before
+
+
+def test_a_flipped_byte_at_fifty_places_is_refused_and_nothing_changes(card: Updated, bundles: Bundles) -> None:
+    bundle = bundles.make(keys.Keys(keys.FOLDER))
     data = bundle.read_bytes()
-    in_the_parts, in_the_signed_manifest = range(4096, 1 << 20, 21_000), data.rindex(b"nightjar-arm64")
+    in_the_parts, in_the_signed_manifest = range(4096, 1 << 20, 21_000), data.rindex(COMPATIBLE.encode())
     before = card.shell(SUMS)
     card.hand_over(bundle)
     for at in (*in_the_parts, in_the_signed_manifest):
@@ -119,11 +179,17 @@ def test_a_flipped_byte_at_fifty_places_is_refused_and_nothing_changes(card: Upd
 
 
 def test_from_a_to_b_by_an_upload_and_to_a_by_a_stick_and_everything_is_still_there(
-    card: Updated, panel: Panel, made: Releases, tmp_path: Path
+    card: Updated, panel: Panel, made: Releases, bundles: Bundles, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     pictures, settings = panel.frames(), panel.get("/api/v1/settings").json()
+    followed = other_signer(tmp_path_factory.mktemp("keys") / "followed", datetime.now(UTC))
+
+    def with_its_keyring(tree: Tree, _: Path) -> None:
+        tree.write(keyring.PLACE, followed.keyring.read_text())
+
     for name, version in (("B", "9.1.0"), ("A", "9.2.0")):
-        bundle = made.make(version)
+        bundle = made.make(version, with_its_keyring)
+        made.keys = followed
         if name == "B":
             upload_and_check(panel, bundle)
         else:
@@ -142,6 +208,8 @@ def test_from_a_to_b_by_an_upload_and_to_a_by_a_stick_and_everything_is_still_th
         assert panel.get("/me").status == 200, "whoever was logged in still is"
         assert (panel.frames(), panel.get("/api/v1/settings").json()) == (pictures, settings)
         assert told(panel)["version"] == version
+        code, said = card.install(bundles.make(keys.Keys(keys.FOLDER), "9.9.0"))
+        assert (code, "revoked" in said) == (1, True), "the release has brought the list that names the signer before"
 
 
 def test_the_other_system_is_started_by_hand_and_the_version_shown_is_the_true_one(card: Updated, panel: Panel) -> None:

@@ -54,7 +54,9 @@ class Device:
         self.state_file = folder / "bootstate"
         self.state_file.write_bytes(state_partition(NEW_STATE, 8 << 20))
         self.versions = {"A": OLD, "B": ""}
-        self.running = ""
+        self.running, self.starts = "", 0
+        self.boot_id = folder / "proc/sys/kernel/random/boot_id"
+        self.boot_id.parent.mkdir(parents=True)
         for name in "ab":
             (folder / f"root_{name}").write_bytes(bytes(512))
             (folder / f"boot_{name}").write_bytes(bytes(512))
@@ -75,7 +77,8 @@ class Device:
     def install(self, version: str) -> None:
         """Do what RAUC and its handlers do."""
         target = "B" if self.running == "A" else "A"
-        self.records.begin(records.Trial(version, self.versions[self.running], "2026-01-31T22:00:00Z", REACHED, target))
+        start = records.this_start(self.folder)
+        self.records.begin(records.Trial(version, self.versions[self.running], "2026-01-31T22:00:00Z", REACHED, target, start))
         state = self.state()
         bootstate.write(self.state_file, bootstate.with_state(state, target, good=False))
         self.lay(target, version)
@@ -102,6 +105,8 @@ class Device:
         `told` gives what a system of a version is like, or None for one that ends before anything could look at it.
         """
         self.running = self.boot_script()
+        self.starts += 1
+        self.boot_id.write_text(f"{self.starts}\n")
         (self.folder / "cmdline").write_text(f"root=PARTUUID=1 ro rauc.slot={self.running} quiet\n")
         (self.folder / "os-release").write_text(f'IMAGE_VERSION="{self.versions[self.running]}"\n')
         found = told(self.versions[self.running])
@@ -118,6 +123,7 @@ class Device:
             self.folder / "run/stays",
             "/bin/true",
             found,
+            self.folder,
         )
         health.main([], places)
         return not (self.folder / "run/stays").exists() and (self.notes / "trial.json").exists()
@@ -175,6 +181,16 @@ def test_a_healthy_start_gives_all_attempts_back_and_notes_what_runs(device: Dev
     assert device.state() == {"BOOT_ORDER": "A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "0"}
     assert device.records.slots == records.Slots("A", {"A": OLD})
     assert device.history() == []
+
+
+def test_an_installation_that_began_before_this_start_was_looked_at_goes_on(device: Device) -> None:
+    device.start(lambda _: None)
+    device.records.begin(records.Trial(NEW, OLD, "2026-01-31T22:00:00Z", REACHED, "B", records.this_start(device.folder)))
+    assert not device.look(Told())
+    assert device.records.trial.version == NEW
+    assert device.history() == []
+    device.start(well)
+    assert [outcome for outcome, _, _ in device.history()] == ["refused"], "it came to no end before the next start"
 
 
 def test_an_update_that_is_well_becomes_good(device: Device) -> None:

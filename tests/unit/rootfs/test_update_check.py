@@ -38,6 +38,8 @@ class Machine:
         self.folder, self.bundle = folder, folder / "bundle"
         for name in ("bundle", "data/nightjar", "notes", "root/proc/net"):
             (folder / name).mkdir(parents=True)
+        (folder / "root/proc/sys/kernel/random").mkdir(parents=True)
+        (folder / "root/proc/sys/kernel/random/boot_id").write_text("6a1f\n")
         self.tell(MANIFEST.format(version="1.3.0"))
         (self.bundle / "boot.vfat").write_bytes(bytes(MIB))
         (self.bundle / "root.squashfs").write_bytes(bytes(2 * MIB))
@@ -102,7 +104,7 @@ def test_the_same_version_and_newer_ones_are_let_through_and_put_on_trial(device
     (device.folder / "root/proc/net/if_inet6").write_text(f"fd00{'0' * 27}1 02 40 00 80     end0\n")
     assert device.ask() == 0
     trial = records.Records(device.folder / "notes").trial
-    assert (trial.version, trial.from_version, trial.slot) == (version, "1.2.0", "B")
+    assert (trial.version, trial.from_version, trial.slot, trial.start) == (version, "1.2.0", "B", "6a1f")
     assert trial.network == machine.Network(route=False, address=True)
     assert records.Records(device.folder / "notes").slots.versions == {"B": ""}, "what is half written has no version"
     assert done.main(device.folder / "notes") == 0

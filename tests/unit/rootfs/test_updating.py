@@ -163,7 +163,7 @@ def test_a_place_without_file_systems_holds_no_system(tmp_path: Path, root: byte
 
 # Root's notes
 
-TRIAL = records.Trial("1.3.0", "1.2.0", "2026-01-31T22:00:00Z", machine.Network(route=True, address=False), "B")
+TRIAL = records.Trial("1.3.0", "1.2.0", "2026-01-31T22:00:00Z", machine.Network(route=True, address=False), "B", "1d2c")
 
 
 def test_the_files_are_those_that_the_panel_reads(tmp_path: Path) -> None:

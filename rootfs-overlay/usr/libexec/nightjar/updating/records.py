@@ -7,7 +7,7 @@ own notes. Each file is replaced whole. What cannot be read counts as missing.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,8 @@ class Trial:
     network: Network
     slot: str
     """Where it lies: `A` or `B`."""
+    start: str = ""
+    """In which start of the machine it was put on trial, by the kernel's id of it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Slots:
 def now() -> str:
     """Return the time as it is written down."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def this_start(root: Path) -> str:
+    """Return the kernel's id of this start of the machine; empty where it does not tell."""
+    try:
+        return (root / "proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def plain(text: str) -> str:
@@ -69,14 +79,14 @@ class Records:
                 "slot": "A" | "B" as slot
             }:
                 reach = Network(route=net.get("route") is True, address=net.get("address") is True)
-                return Trial(version, before, at, reach, slot)
+                return Trial(version, before, at, reach, slot, str(attempt.get("start", "")))
         return None
 
     def begin(self, trial: Trial) -> None:
         """Put a version on trial, in the place of any other one."""
-        self._write("attempt.json", json.dumps({"slot": trial.slot, "failures": []}))
+        self._write_attempt(trial, [])
         told = asdict(trial)
-        del told["slot"]
+        del told["slot"], told["start"]
         self._write("trial.json", json.dumps(told))
 
     def end(self) -> None:
@@ -96,7 +106,10 @@ class Records:
     def add_failure(self, trial: Trial, reason: str) -> None:
         """Write down why a start failed."""
         reasons = [*self.failures, plain(reason)][-MOST_FAILURES:]
-        self._write("attempt.json", json.dumps({"slot": trial.slot, "failures": reasons}))
+        self._write_attempt(trial, reasons)
+
+    def _write_attempt(self, trial: Trial, failures: Sequence[str]) -> None:
+        self._write("attempt.json", json.dumps({"slot": trial.slot, "start": trial.start, "failures": failures}))
 
     # What was
 
