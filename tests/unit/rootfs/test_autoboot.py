@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.one_of(st.floats(0, 0.0002), st.floats(0, 1, exclude_max=True)), st.integers(0, 255)), max_size=8))
 def test_any_damage_in_front_is_survived_and_never_answered_with_another_system(
     tmp_path_factory: pytest.TempPathFactory, whole: Path, changes: list[tuple[float, int]]
@@ -159,6 +160,38 @@ def test_a_partition_that_the_firmware_could_start_from_is_let_through_and_one_t
     (tmp_path / "empty").write_bytes(bytes(4096))
     with pytest.raises(autoboot.UnusableError, match="could not start from empty: no file system"):
         autoboot.check_bootable(tmp_path / "empty")
+
+
+HEAD = {
+    "sectors of another size": (11, "<H", 4096, "no FAT32 file system"),
+    "an odd number of sectors in a cluster": (13, "<B", 3, "no FAT32 file system"),
+    "tables far behind": (14, "<H", 0xFFFF, "ends too early"),
+    "no table": (16, "<B", 0, "no FAT32 file system"),
+    "more tables than there is room for": (16, "<B", 255, "leads nowhere"),
+    "a small disk": (32, "<I", 1, "leads nowhere"),
+    "a large table": (36, "<I", 0xFFFFFFFF, "leads nowhere"),
+    "a root folder in no cluster": (44, "<I", 1, "leads nowhere"),
+    "a root folder far away": (44, "<I", 0x0FFFFFF0, "leads nowhere"),
+}
+
+
+@pytest.mark.parametrize("damage", HEAD)
+def test_a_head_that_cannot_be_is_refused(whole: Path, tmp_path: Path, damage: str) -> None:
+    at, kind, value, reason = HEAD[damage]
+    data = bytearray((whole / "first").read_bytes())
+    struct.pack_into(kind, data, at, value)
+    (tmp_path / "firmware").write_bytes(data)
+    with pytest.raises(autoboot.UnusableError, match=f"cannot be read: .*{reason}"):
+        autoboot.read(tmp_path / "firmware")
+
+
+def test_a_file_that_lies_nowhere_is_no_file(whole: Path, tmp_path: Path) -> None:
+    data = bytearray((whole / "first").read_bytes())
+    struct.pack_into("<H", data, data.index(b"AUTOBOOTTXT") + 26, 0xFFFF)
+    struct.pack_into("<H", data, data.index(b"AUTOBOOTTXT") + 20, 0x0FFF)
+    (tmp_path / "firmware").write_bytes(data)
+    with pytest.raises(autoboot.UnusableError, match="there is no autoboot"):
+        autoboot.read(tmp_path / "firmware")
 
 
 def test_a_folder_without_an_end_is_refused(whole: Path, tmp_path: Path) -> None:

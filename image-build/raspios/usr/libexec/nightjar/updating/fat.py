@@ -36,10 +36,18 @@ class _Volume:
     clusters: int
     root: int
 
+    def has(self, number: int) -> bool:
+        return 2 <= number < self.clusters + 2
+
     def place(self, number: int) -> int:
-        if not 2 <= number < self.clusters + 2:
-            raise DamagedError(f"a cluster {number} of {self.clusters}")
         return self.data + (number - 2) * self.cluster
+
+
+def _read(descriptor: int, size: int, begin: int) -> bytes:
+    data = os.pread(descriptor, size, begin)
+    if len(data) != size:
+        raise DamagedError("it ends too early")
+    return data
 
 
 def _volume(descriptor: int) -> _Volume:
@@ -73,15 +81,18 @@ def files(descriptor: int) -> dict[str, File]:
     found: dict[str, File] = {}
     cluster = volume.root
     for _ in range(_MOST_ENTRIES * _ENTRY // volume.cluster + 1):
-        folder = os.pread(descriptor, volume.cluster, volume.place(cluster))
+        if not volume.has(cluster):
+            raise DamagedError("a root folder that leads nowhere")
+        folder = _read(descriptor, volume.cluster, volume.place(cluster))
         for at in range(0, len(folder), _ENTRY):
             name, attributes, high, low, size = struct.unpack_from("<11sB8xH4xHI", folder, at)
             if name[0] == 0:
                 return found
-            if name[0] != 0xE5 and not attributes & _NO_FILE and size:
+            first = high << 16 | low
+            if name[0] != 0xE5 and not attributes & _NO_FILE and size and volume.has(first):
                 text = name.decode("ascii", "replace")
-                found[f"{text[:8].rstrip()}.{text[8:].rstrip()}".rstrip(".")] = File(volume.place(high << 16 | low), size)
-        (cluster,) = struct.unpack("<I", os.pread(descriptor, 4, volume.first_table + cluster * 4))
+                found[f"{text[:8].rstrip()}.{text[8:].rstrip()}".rstrip(".")] = File(volume.place(first), size)
+        (cluster,) = struct.unpack("<I", _read(descriptor, 4, volume.first_table + cluster * 4))
         cluster &= 0x0FFFFFFF
         if cluster >= _END_OF_CHAIN:
             return found
