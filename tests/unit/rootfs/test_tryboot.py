@@ -60,7 +60,8 @@ class Pi(Device):
         self.places = tryboot.Places(
             folder, folder / "cmdline", folder / "told", folder / "run/reboot-param", folder / "run/again"
         )
-        self.is_restarted_by_systemd = False
+        self.is_down = False
+        """Whether it has shut down, and does nothing more before its next start."""
         self.count = 0
         """Of starts, each of those that ended at once as well."""
 
@@ -86,13 +87,13 @@ class Pi(Device):
         self.act("restart")
         parameter = self.places.parameter
         self.firmware.restart(parameter.read_text() if parameter.exists() else "")
-        self.is_restarted_by_systemd = True
+        self.is_down = True
 
     def boot(self, told: Callable[[str], Told | None]) -> bool:
         """Start once; return whether `told` is to be asked, since the system that should run does."""
-        if not self.is_restarted_by_systemd:
+        if not self.is_down:
             self.firmware.reset()
-        self.is_restarted_by_systemd = False
+        self.is_down = False
         self.count += 1
         started = self.firmware.start()
         assert started is not None, "it stops, and nobody is there"
@@ -207,6 +208,23 @@ def test_an_update_is_tried_and_becomes_what_the_firmware_starts(pi: Pi) -> None
     pi.restart()
     assert not pi.start(well)
     assert (pi.running, pi.default) == ("A", "A")
+
+
+def test_a_trial_is_paid_for_once(pi: Pi) -> None:
+    pi.install(NEW)
+    pi.restart()
+    assert pi.state()["BOOT_B_LEFT"] == "2"
+    assert pi.boot(well)
+    assert (pi.running, pi.state()) == ("B", {"BOOT_ORDER": "B A", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "2"})
+
+
+def test_the_third_trial_is_not_ended_because_it_is_the_last(pi: Pi) -> None:
+    pi.install(NEW)
+    pi.restart()
+    assert [pi.start(new_is_ill) for _ in range(STARTS - 1)] == [True, True]
+    assert pi.state()["BOOT_B_LEFT"] == "0"
+    assert not pi.start(well)
+    assert (pi.running, pi.default, pi.history()[-1]) == ("B", "B", ("good", NEW, ""))
 
 
 def test_an_update_starts_after_a_loss_of_power_as_well(pi: Pi) -> None:
@@ -388,6 +406,8 @@ LIKE: dict[str, Callable[[str], Told | None]] = {"well": well, "new is ill": new
 
 
 def do(pi: Pi, step: str) -> None:
+    if pi.is_down and step in {"install", "switch", "restart", "watchdog"}:
+        return
     if step == "install":
         is_unproved = pi.records.trial is not None and pi.records.trial.slot == pi.running
         target = "B" if pi.running == "A" else "A"
@@ -399,7 +419,7 @@ def do(pi: Pi, step: str) -> None:
         pi.restart()
     elif step == "watchdog":
         pi.restart()
-        pi.is_restarted_by_systemd = False
+        pi.firmware.reset()  # before it could be told
     elif step.startswith("cut"):
         pi.boot(well if step == "cut after the choice" else lambda _: None)
     else:
