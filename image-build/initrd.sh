@@ -1,6 +1,7 @@
 #!/bin/sh
 # The first process: finds the system on the disk that the boot script started from, lays what may change above it in memory,
 # and hands over. What it cannot do it says, and the machine restarts: the boot script counts, and takes the other system.
+# Where there is none (the flavour raspios), the firmware starts the system that it knows, and that one counts.
 set -eu
 export PATH=/bin
 
@@ -36,6 +37,13 @@ sibling() {  # NAME: device of the partition of this name on the system's own di
     grep -ls "^PARTNAME=$1\$" "/sys/class/block/$disk/"*/uevent | head -n 1 | sed 's|/uevent$||; s|.*/||'
 }
 
+slot_of_firmware() {  # the system whose boot partition the Pi's firmware took: both have the same command line
+    case $(hexdump -v -e '1/1 "%02x"' /sys/firmware/devicetree/base/chosen/bootloader/partition 2>/dev/null) in
+    00000003) echo A ;;
+    00000004) echo B ;;
+    esac
+}
+
 identity() {  # the machine-id that was written at the first start: two copies, each with its sum
     for copy in 1 5; do  # MiB: nightjar-persist writes them
         line=$(dd if="/dev/$1" bs=1M skip="$copy" count=1 2>/dev/null | head -c 108 | tr -cd '0-9a-z \n-')
@@ -61,7 +69,13 @@ mount -t tmpfs -o nosuid,nodev,mode=0755,size=20% run /run
 modprobe -a squashfs overlay
 
 uuid=$(option root | sed -n 's/^PARTUUID=//p')
-[ -n "$uuid" ] || give_up "the kernel's command line names no root=PARTUUID="
+slot=
+if [ -z "$uuid" ]; then  # no boot script chose: the firmware did
+    slot=$(slot_of_firmware)
+    [ -n "$slot" ] || give_up "neither the kernel's command line nor the firmware tells which system starts"
+    uuid=$(option "nightjar.root_$slot" | sed -n 's/^PARTUUID=//p')
+fi
+[ -n "$uuid" ] || give_up "the kernel's command line names no PARTUUID of a system"
 tries=0
 load_drivers
 until root=$(partition "$uuid") && [ -n "$root" ]; do
@@ -80,6 +94,7 @@ above var nosuid,nodev,noexec
 
 # Partitions are called by their names on this disk only: a second card of the same kind must never be taken for ours.
 echo "$disk" >/run/nightjar-boot/disk
+[ -z "$slot" ] || echo "rauc.slot=$slot" >/run/nightjar-boot/slot
 mkdir -p /run/udev/rules.d
 echo "SUBSYSTEM==\"block\", ENV{DEVTYPE}==\"partition\", KERNELS==\"$disk\", ENV{ID_PART_ENTRY_NAME}==\"?*\", SYMLINK+=\"nightjar/\$env{ID_PART_ENTRY_NAME}\"" \
     >/run/udev/rules.d/70-nightjar-disk.rules

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagebuild import archive, extra, keyring, lock, packages, sbom
-from imagebuild.bootfiles import MIB, NEW_STATE, environment, fat, script_image, set_dates, state_partition
+from imagebuild.bootfiles import MIB, NEW_STATE, fat, set_dates, state_partition
 from imagebuild.cache import Cache, key_of
 from imagebuild.disk import BASIC_DATA, LINUX, Partition, block_map
 from imagebuild.disk import write as write_disk
@@ -22,6 +22,7 @@ from imagebuild.program import Source, fill_root, pack_root
 from imagebuild.refresh import refresh
 from imagebuild.run import BuildError, must_be_root, run
 from imagebuild.signature import sign
+from imagebuild.startfiles import Sources, lay
 from imagebuild.terminal import Steps
 from imagebuild.wheels import make_wheels
 
@@ -35,7 +36,6 @@ KEPT_IMAGES = 2
 ROOT_LIMIT = DOWNLOAD_LIMIT = 400 * MIB
 FIRMWARE_SIZE, STATE_SIZE, BOOT_SIZE, ROOT_SIZE = 96 * MIB, 8 * MIB, 128 * MIB, 512 * MIB
 GZIP = b"\x1f\x8b"
-FROM_RASPI = ("bootcode.bin", "start*.elf", "fixup*.dat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,24 +191,9 @@ def _make_disk(image: Path, scratch: Path, source: Source, stages: Stages) -> No
     firmware, boot = scratch / "firmware", scratch / "boot"
     for folder in (firmware, boot):
         folder.mkdir()
-    raspi = stages.parts / "raspi-firmware/usr/lib/raspi-firmware"
-    (package,) = stages.parts.glob("linux-image-*")
-    (trees,) = package.glob("usr/lib/linux-image-*/broadcom")
-    found = [path for pattern in FROM_RASPI for path in raspi.glob(pattern)]
-    found += [path for pattern in stages.flavour.boards for path in trees.glob(pattern)]
-    u_boot = stages.parts / "u-boot-rpi/usr/lib/u-boot/rpi_arm64/u-boot.bin"
-    found += [u_boot]
-    found += [source.folder / "firmware-config/nightjar.toml"]
-    for path in found:
-        (firmware / path.name).write_bytes(path.read_bytes())
-    (firmware / "uboot.env").write_bytes(environment(u_boot.read_bytes()))
-    (firmware / "config.txt").write_bytes((source.folder / "firmware-config" / stages.flavour.config).read_bytes())
-    if not stages.flavour.is_debian:  # what tells the kernel which camera hangs on the ribbon cable
-        shutil.copytree(trees.parent / "overlays", firmware / "overlays")
-    script = (source.folder / "firmware-config/boot.cmd").read_text(encoding="ascii")
-    (firmware / "boot.scr").write_bytes(script_image(script, source.epoch))
-    for name in ("vmlinuz", "initrd.img"):
-        (boot / name).write_bytes((stages.kernel / name).read_bytes())
+    roots = {"A": Partition("root_a", LINUX, ROOT_SIZE, scratch / "root.squashfs"), "B": Partition("root_b", LINUX, ROOT_SIZE)}
+    sources = Sources(source.folder, stages.parts, stages.kernel, source.epoch)
+    lay(firmware, boot, sources, stages.flavour, {name: one.id for name, one in roots.items()})
     for folder in (firmware, boot):
         set_dates(folder, source.epoch)
     images = scratch / "images"
@@ -223,9 +208,9 @@ def _make_disk(image: Path, scratch: Path, source: Source, stages: Stages) -> No
             Partition("bootstate", LINUX, STATE_SIZE, images / "state"),
             Partition("boot_a", BASIC_DATA, BOOT_SIZE, images / "boot"),
             Partition("boot_b", BASIC_DATA, BOOT_SIZE),
-            Partition("root_a", LINUX, ROOT_SIZE, scratch / "root.squashfs"),
-            Partition("root_b", LINUX, ROOT_SIZE),
+            *roots.values(),
         ),
+        in_old=stages.flavour.in_old_table,
     )
 
 

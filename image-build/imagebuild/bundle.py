@@ -10,11 +10,13 @@ import tempfile
 from pathlib import Path
 
 from imagebuild.disk import partitions
+from imagebuild.flavour import NAMES, suffix_of
 from imagebuild.keys import FOLDER, Keys
 from imagebuild.program import Source
 from imagebuild.run import BuildError, run
 
 HERE = Path(__file__).resolve().parents[2]
+DIST = HERE / "dist"
 COMPATIBLE = "nightjar-arm64"
 MANIFEST = """\
 [update]
@@ -47,7 +49,7 @@ BLOCK = 4096
 PIECE = 1 << 20
 
 
-def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> None:
+def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str, compatible: str = COMPATIBLE) -> None:
     """Make a bundle from an image.
 
     Parameters
@@ -61,6 +63,8 @@ def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> 
     version : str
     notes : str
         What is new, in one line.
+    compatible : str
+        For which kind of image it is.
 
     Raises
     ------
@@ -83,10 +87,10 @@ def make(image: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> 
             begin, size = places[name]
             _cut(disk, content / file, begin, size)
         _shorten(content / "root.squashfs")
-        pack(content, keys, bundle, version=version, notes=notes)
+        pack(content, keys, bundle, version=version, notes=notes, compatible=compatible)
 
 
-def pack(content: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -> None:
+def pack(content: Path, keys: Keys, bundle: Path, *, version: str, notes: str, compatible: str = COMPATIBLE) -> None:
     """Make a bundle of a folder that holds `boot.vfat` and `root.squashfs`; the manifest is laid beside them.
 
     Raises
@@ -94,11 +98,11 @@ def pack(content: Path, keys: Keys, bundle: Path, *, version: str, notes: str) -
     BuildError
         If it cannot be signed.
     """
-    text = MANIFEST.format(compatible=COMPATIBLE, version=version, notes=notes)
+    text = MANIFEST.format(compatible=compatible, version=version, notes=notes)
     (content / "manifest.raucm").write_text(text, encoding="utf-8")
     with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
         configuration, made = Path(scratch, "system.conf"), Path(scratch, bundle.name)
-        configuration.write_text(CHECK.format(compatible=COMPATIBLE, keyring=keys.keyring), encoding="utf-8")
+        configuration.write_text(CHECK.format(compatible=compatible, keyring=keys.keyring), encoding="utf-8")
         signed = (f"--cert={keys.signer}", f"--key={keys.signer_key}", f"--keyring={keys.keyring}")
         run("rauc", f"--conf={configuration}", *signed, "bundle", content, made, environment=os.environ)
         made.replace(bundle)
@@ -135,16 +139,19 @@ def _shorten(root: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Do what the command line says; the exit code is 1 for what could not be made."""
     source = Source(HERE)
-    image = HERE / "dist" / f"nightjar-{source.version}-arm64.img.xz"
     parser = argparse.ArgumentParser(prog="build.sh bundle", description="Make the update bundle of the image in dist/.")
     parser.add_argument("--keys", type=Path, default=FOLDER, help="folder of ./build.sh keys (default: %(default)s)")
     parser.add_argument("--notes", default="", help="what is new, in one line")
+    parser.add_argument("--flavour", choices=NAMES, default=NAMES[0], help="of which kind of image (default: %(default)s)")
     options = parser.parse_args(arguments)
-    bundle = HERE / "dist" / f"nightjar-{source.version}-arm64.raucb"
+    suffix = suffix_of(options.flavour)
+    stem = f"nightjar-{source.version}-arm64{suffix}"
+    image, bundle = DIST / f"{stem}.img.xz", DIST / f"{stem}.raucb"
     try:
         if shutil.which("rauc") is None:
             raise BuildError("rauc is not installed: apt-get install rauc")
-        make(image, Keys(options.keys), bundle, version=source.version, notes=options.notes)
+        keys = Keys(options.keys)
+        make(image, keys, bundle, version=source.version, notes=options.notes, compatible=f"{COMPATIBLE}{suffix}")
     except BuildError as error:
         print(f"bundle: {error}", file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@ import binascii
 import hashlib
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,10 @@ FIRST = MIB
 TAIL = MIB
 """Room for the second copy of the table."""
 ENTRIES, ENTRY_SIZE = 128, 128
+TABLE_ITSELF = 2
+"""Its place in the table of the old kind, where it stands as taken."""
+OLD_NUMBERS = {1, 3, 4}
+NOTHING = (0, 0, 0, 0)
 PIECE = 4096
 """A block of the map of what is worth writing."""
 
@@ -64,23 +68,35 @@ def partitions(disk: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def write(image: Path, planned: Sequence[Partition]) -> None:
+def write(image: Path, planned: Sequence[Partition], *, in_old: Collection[int] = (1,)) -> None:
     """Write the image; parts of it without content are holes.
+
+    Parameters
+    ----------
+    image : Path
+    planned : sequence of Partition
+    in_old : collection of int
+        Numbers of those that stand in the table of the old kind, too: there, each has the number that it has in the new one.
 
     Raises
     ------
     ValueError
-        If a content does not fit, or a size is no whole number of MiB.
+        If a content does not fit, a size is no whole number of MiB, or the old table has no such number.
     """
+    if not set(in_old) <= OLD_NUMBERS:
+        raise ValueError(f"{sorted(in_old)} cannot stand in the table of the old kind, which has {sorted(OLD_NUMBERS)}")
     begin = FIRST
     entries = []
+    begins = {}
     with image.open("wb") as disk:
-        for one in planned:
+        for number, one in enumerate(planned, start=1):
             if one.size % MIB:
                 raise ValueError(f"{one.name} has {one.size} bytes, which is no whole number of MiB")
             if one.content is not None:
                 _copy(one, one.content, disk, begin)
             entries.append(_entry(one, begin))
+            if number in in_old:
+                begins[number] = (begin, one.size)
             begin += one.size
         size = begin + TAIL
         disk.truncate(size)
@@ -88,7 +104,7 @@ def write(image: Path, planned: Sequence[Partition]) -> None:
         last = size // SECTOR - 1
         in_front = len(table) // SECTOR
         disk.seek(0)
-        disk.write(_old_table(planned[0]))
+        disk.write(_old_table(begins))
         disk.write(_head(table, here=1, other=last, entries_at=2, last=last))
         disk.write(table)
         disk.seek((last - in_front) * SECTOR)
@@ -126,14 +142,25 @@ def _head(table: bytes, *, here: int, other: int, entries_at: int, last: int) ->
     return fields(binascii.crc32(fields(0))).ljust(SECTOR, b"\0")
 
 
-def _old_table(first: Partition) -> bytes:
-    """Return the first sector: the first partition for whoever knows only the old kind, and the table itself as taken."""
+def _old_table(parts: Mapping[int, tuple[int, int]]) -> bytes:
+    """Return the first sector: some partitions for whoever knows only the old kind, and the table itself as taken.
+
+    Parameters
+    ----------
+    parts : mapping
+        Begin and size of each, in bytes, by its number.
+    """
     beyond = b"\xfe\xff\xff"
-    begin, count = FIRST // SECTOR, first.size // SECTOR
-    entries = struct.pack("<B3sB3sII", 0x80, beyond, 0x0C, beyond, begin, count)
-    entries += struct.pack("<B3sB3sII", 0, beyond, 0xEE, beyond, 1, begin - 1)
+    places = {number: (0x80 if number == 1 else 0, 0x0C, *part) for number, part in parts.items()}
+    places[TABLE_ITSELF] = (0, 0xEE, SECTOR, FIRST - SECTOR)
+    entries = b"".join(
+        struct.pack("<B3sB3sII", active, beyond, kind, beyond, begin // SECTOR, size // SECTOR)
+        if (active, kind, begin, size) != NOTHING
+        else bytes(16)
+        for active, kind, begin, size in (places.get(number, NOTHING) for number in range(1, 5))
+    )
     disk_id = struct.pack("<I", binascii.crc32(b"nightjar"))
-    return bytes(440) + disk_id + bytes(2) + entries.ljust(64, b"\0") + b"\x55\xaa"
+    return bytes(440) + disk_id + bytes(2) + entries + b"\x55\xaa"
 
 
 def block_map(image: Path) -> str:

@@ -12,6 +12,11 @@ NAMES = (DEBIAN, RASPIOS)
 _OVERLAY = "rootfs-overlay"
 
 
+def suffix_of(name: str) -> str:
+    """Return what the files of a kind have in their names, and what an update for it calls itself has at its end."""
+    return "" if name == DEBIAN else f"-{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What packages.toml names."""
@@ -38,6 +43,8 @@ class Flavour:
     """Patterns of device trees, as its kernel calls them."""
     config: str
     """Name of the file in firmware-config that becomes `config.txt`."""
+    in_old_table: tuple[int, ...]
+    """Numbers of the partitions that the Pi's firmware has to find by the table of the old kind."""
     overlays: tuple[str, ...]
     """Folders of the repository whose files are laid over the system."""
 
@@ -49,7 +56,7 @@ class Flavour:
     @property
     def suffix(self) -> str:
         """What its files have in their names."""
-        return "" if self.is_debian else f"-{self.name}"
+        return suffix_of(self.name)
 
     @property
     def refresh(self) -> str:
@@ -64,10 +71,10 @@ class Flavour:
         wanted = Names(**{use: tuple(names) for use, names in known.items()})
         if name == DEBIAN:
             return cls(
-                name, wanted, "packages.lock", (), (), ("bcm2711-rpi-*.dtb", "bcm2837-rpi-*.dtb"), "config.txt", (_OVERLAY,)
+                name, wanted, "packages.lock", (), (), ("bcm2711-rpi-*.dtb", "bcm2837-rpi-*.dtb"), "config.txt", (1,), (_OVERLAY,)
             )
         wanted = Names((*wanted.image, *raspios["image"]), tuple(raspios["parts"]), wanted.test, wanted.tools)
         source = Source(raspios["address"], raspios["suite"], raspios["components"], Path(raspios["keyring"]))
         boards = tuple(raspios["boards"])
         groups, config, overlays = tuple(raspios["wheels"]), f"config-{name}.txt", (_OVERLAY, f"image-build/{name}")
-        return cls(name, wanted, f"packages-{name}.lock", (source,), groups, boards, config, overlays)
+        return cls(name, wanted, f"packages-{name}.lock", (source,), groups, boards, config, (1, 3, 4), overlays)

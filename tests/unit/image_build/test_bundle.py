@@ -77,6 +77,23 @@ def test_its_own_release_is_taken_and_says_what_it_is(made: Path, release: Keys,
     assert "verity" in said
 
 
+def test_one_of_the_other_kind_of_image_says_so(image: Path, release: Keys, tmp_path: Path) -> None:
+    path = tmp_path / "raspios.raucb"
+    bundle.make(image, release, path, version="1.2.3", notes="", compatible="nightjar-arm64-raspios")
+    is_taken, said = judge(path, release.keyring, tmp_path)
+    assert is_taken, said
+    assert "nightjar-arm64-raspios" in said
+
+
+def test_the_command_names_the_image_that_it_would_be_made_of(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "DIST", tmp_path)
+    for flavour, suffix in (("debian", ""), ("raspios", "-raspios")):
+        assert bundle.main(["--flavour", flavour, "--keys", str(tmp_path)]) == 1
+        assert f"-arm64{suffix}.img.xz is missing" in capsys.readouterr().err
+
+
 def test_what_is_inside_is_what_lies_in_the_image(made: Path, release: Keys, image: Path, tmp_path: Path) -> None:
     command = [*configured(release.keyring, tmp_path), "extract", str(made), str(tmp_path / "out")]
     subprocess.run(command, check=True, capture_output=True, timeout=60)

@@ -1,5 +1,6 @@
 """The disk image: read back by the tools that others use, and by hand where those are missing."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -50,8 +51,34 @@ def test_whoever_knows_only_the_old_table_finds_the_first_partition(image: Path)
     first, rest = sector[446:462], sector[462:478]
     assert (first[0], first[4]) == (0x80, 0x0C)
     assert (int.from_bytes(first[8:12], "little"), int.from_bytes(first[12:], "little")) == (2048, 4096)
-    assert (rest[4], int.from_bytes(rest[8:12], "little")) == (0xEE, 1)
+    assert (rest[4], int.from_bytes(rest[8:12], "little"), int.from_bytes(rest[12:], "little")) == (0xEE, 1, 2047)
     assert sector[478:510].count(0) == 32
+
+
+@pytest.mark.needs("sfdisk")
+def test_partitions_that_stand_in_both_tables_have_the_same_numbers_there(tmp_path: Path) -> None:
+    made = tmp_path / "disk.img"
+    write(made, [Partition(f"p{number}", BASIC_DATA, number * MIB) for number in range(1, 6)], in_old=(1, 3, 4))
+    sector = made.read_bytes()[:512]
+    old = {}
+    for number in range(1, 5):
+        entry = sector[430 + 16 * number :][:16]
+        old[number] = (entry[0], entry[4], int.from_bytes(entry[8:12], "little"), int.from_bytes(entry[12:], "little"))
+    listed = subprocess.run(["sfdisk", "--dump", str(made)], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"(\d) : start= *(\d+), size= *(\d+),", listed)
+    new = {int(number): (int(begin), int(size)) for number, begin, size in found}
+    assert old[2] == (0, 0xEE, 1, 2047), "by which others see that there is a table of the new kind"
+    assert {number: entry[2:] for number, entry in old.items() if number != 2} == {number: new[number] for number in (1, 3, 4)}
+    assert [old[number][:2] for number in (1, 3, 4)] == [(0x80, 0x0C), (0, 0x0C), (0, 0x0C)]
+    verified = subprocess.run(["sfdisk", "--verify", str(made)], capture_output=True, text=True, check=True)
+    assert "No errors detected" in verified.stdout
+
+
+@pytest.mark.parametrize("number", [0, 2, 5])
+def test_a_number_that_the_old_table_does_not_have_is_refused(tmp_path: Path, number: int) -> None:
+    with pytest.raises(ValueError, match=r"cannot stand in the table of the old kind, which has \[1, 3, 4\]"):
+        write(tmp_path / "disk.img", [Partition("one", LINUX, MIB)], in_old=(1, number))
+    assert not (tmp_path / "disk.img").exists()
 
 
 def test_the_same_parts_make_the_same_bytes(image: Path, tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-FOLDER = Path(__file__).parents[3] / "rootfs-overlay/usr/libexec/nightjar"
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "rootfs-overlay/usr/libexec/nightjar"
+RASPIOS = ROOT / "image-build/raspios/usr/libexec/nightjar"
+"""What is laid over it in the other kind of image."""
 
 
 @contextmanager
@@ -28,6 +31,26 @@ def part(name: str) -> ModuleType:
         sys.path.insert(0, str(FOLDER))
     with _nothing_compiled():
         return importlib.import_module(f"updating.{name}")
+
+
+def raspios_part(name: str) -> ModuleType:
+    """Return a module that only the other kind of image has: there, it lies in the same folder."""
+    package, folder = importlib.import_module(part("bootstate").__name__.partition(".")[0]), str(RASPIOS / "updating")
+    if folder not in package.__path__:
+        package.__path__.append(folder)
+    return part(name)
+
+
+def replaced_by_raspios(name: str) -> ModuleType:
+    """Return what lies in the other kind of image in the place of a module."""
+    raspios_part("autoboot")
+    spec = importlib.util.spec_from_file_location(f"raspios_{name}", RASPIOS / f"updating/{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with _nothing_compiled():
+        spec.loader.exec_module(module)
+    return module
 
 
 def load(name: str) -> ModuleType:

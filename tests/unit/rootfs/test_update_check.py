@@ -84,6 +84,20 @@ def refused(device: Machine, capsys: pytest.CaptureFixture[str]) -> str:
     return sentence
 
 
+def test_a_system_that_this_kind_of_image_still_needs_is_not_written_over(
+    device: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def kept(slot: str, devices: Path) -> str:
+        asked.append((slot, devices))
+        return "the firmware starts from it"
+
+    monkeypatch.setattr(script, "kept_from_being_written", kept)
+    assert refused(device, capsys) == "the firmware starts from it"
+    assert asked == [("B", Path("/dev/nightjar"))]
+
+
 @pytest.mark.parametrize("version", ["1.2.0", "1.2.1-rc.1", "1.3.0", "2.0.0+build.7"])
 def test_the_same_version_and_newer_ones_are_let_through_and_put_on_trial(device: Machine, version: str) -> None:
     device.tell(MANIFEST.format(version=version))

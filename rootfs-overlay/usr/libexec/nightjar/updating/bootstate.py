@@ -14,8 +14,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from updating.flavour import COMMAND_LINE
+
 DEVICE = Path("/dev/nightjar/bootstate")
-COMMAND_LINE = Path("/proc/cmdline")
 SYSTEMS = ("A", "B")
 ATTEMPTS = 3
 SIZE = 512
@@ -123,7 +124,7 @@ def with_state(state: Mapping[str, str], name: str, *, good: bool) -> dict[str, 
 
 
 def current(command_line: str) -> str:
-    """Return the system that runs, as the boot script told the kernel."""
+    """Return the system that runs, as the boot script told the kernel, or the initrd wrote it down."""
     found = re.search(r"(?:\A|\s)rauc\.slot=([AB])(?:\s|\Z)", command_line)
     if found is None:
         raise Refusal("the kernel's command line does not say which system runs")
