@@ -46,7 +46,7 @@ def test_every_unit_is_read_without_a_complaint_and_a_mistake_with_one(units: Pa
 @pytest.mark.needs("systemd-analyze")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_unit_is_sandboxed_as_far_as_was_reached(name: str) -> None:
-    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", OVER / f"nightjar-tryboot-{name}.service"]
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", f"{OVER}/nightjar-tryboot-{name}.service"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
     assert score is not None

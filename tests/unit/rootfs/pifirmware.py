@@ -115,7 +115,7 @@ def make(image: Path, files: dict[str, bytes], *, tables: int = 2) -> None:
         ["mkfs.vfat", "-F", "32", "-S", "512", "-s", "1", "-f", str(tables), image],
         ["mcopy", "-i", image, *(folder / name for name in files), "::/"],
     ):
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=60)
 
 
 def make_card(folder: Path, autoboot: bytes) -> None:
