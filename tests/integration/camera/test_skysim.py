@@ -85,7 +85,7 @@ class Camera:
     def number(self, name: str, element: str) -> float:
         return next(float(e.getValue()) for e in self.device.getNumber(name) if e.getName() == element)
 
-    def expose(self, duration_s: float, timeout: float = 20.0) -> tuple[fits.Header, npt.NDArray[np.uint16]]:
+    def expose(self, duration_s: float, timeout: float = 60.0) -> tuple[fits.Header, npt.NDArray[np.uint16]]:
         self.set_numbers("CCD_EXPOSURE", CCD_EXPOSURE_VALUE=duration_s)
         format_, data = self.client.frames.get(timeout=timeout)
         if format_ == ".fits.z":
