@@ -45,6 +45,8 @@ done
 mkdir -p {SYSTEM}/dev/nightjar {SYSTEM}/data/nightjar {SYSTEM}/data/nightjar-update {SYSTEM}/usr/share/nightjar /run/rauc
 echo 'root=PARTUUID=1-05 ro rauc.slot=A' >/run/cmdline
 mount --bind /run/cmdline {SYSTEM}/proc/cmdline
+echo 0 >/run/boot_id
+mount --bind /run/boot_id {SYSTEM}/proc/sys/kernel/random/boot_id
 """
 MIB = 1 << 20
 FAT = b"\0" * 510 + b"\x55\xaa"
@@ -88,7 +90,7 @@ class Device:
 
     def __init__(self, room: Room, signed: keys.Keys, folder: Path) -> None:
         self.room, self.keys, self.folder = room, signed, folder
-        self.versions = {"A": RUNNING}
+        self.versions, self.starts = {"A": RUNNING}, 0
         room.must("sh", "-euc", BEGIN)
         self.root = Path(f"/proc/{room.holder}/root") / SYSTEM.relative_to("/")
         for name in ("etc/rauc", "usr/libexec/nightjar"):
@@ -150,7 +152,9 @@ class Device:
         name = next(name for name in state["BOOT_ORDER"].split() if state[f"BOOT_{name}_LEFT"] != "0")
         left = str(int(state[f"BOOT_{name}_LEFT"]) - 1)
         (self.devices / "bootstate").write_bytes(state_partition({**state, f"BOOT_{name}_LEFT": left}, 8 * MIB))
+        self.starts += 1
         (self.room.inside.parent / "cmdline").write_text(f"root=PARTUUID=1-05 ro rauc.slot={name}\n")
+        (self.room.inside.parent / "boot_id").write_text(f"{self.starts}\n")
         (number,) = self.room.client.bus("GetConnectionUnixProcessID", "s", RAUC)
         self.room.must("kill", str(number))
         wait_for(lambda: not self.room.has(RAUC), "RAUC to end")
