@@ -99,6 +99,7 @@ class Pi(Device):
         assert started is not None, "it stops, and nobody is there"
         partition, is_trial = started
         self.running = NUMBERS[partition]
+        self.boot_id.write_text(f"{self.count}\n")
         (self.folder / "cmdline").write_text(f"rauc.slot={self.running}\n")
         (self.folder / "os-release").write_text(f'IMAGE_VERSION="{self.versions[self.running]}"\n')
         for name, value in (("partition", partition), ("tryboot", is_trial)):
