@@ -31,7 +31,7 @@ usage: ./build.sh VERB
   image-test [--once] [ARG…]
                       boot the newest image in dist/ in an emulated machine and ask it questions; --once asks only a few of an image
                       that has passed all of them; ARGs are pytest's
-  bundle [--keys DIR] [--notes TEXT]
+  bundle [--flavour debian|raspios] [--keys DIR] [--notes TEXT]
                       make the update bundle of the image in dist/, signed; installed appliances take it
   keys [DIR] [--name NAME] [--replace-signer]
                       make the keys that update bundles are signed with, outside the repository
