@@ -11,6 +11,8 @@ from appliance.domain.syncv1 import V1Peer
 
 CREDENTIALS = ("target.", "peer.")
 """How the names of credentials begin that travel; all others are the device's own."""
+LARGEST_BACKUP = 3 << 20
+"""Bytes of the encrypted file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from appliance.domain.backup import LARGEST_BACKUP
+
 FIND_JOB = "backups on a stick"
 """Kind of the jobs that look for backups on a stick."""
-LARGEST_BACKUP = 3 << 20
 MOST_FOUND = 12
 """So many are taken from a stick, the newest ones."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()-]{0,99}\.nightjar-backup\Z", re.ASCII)

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.domain.foundbackup import LARGEST_BACKUP, MOST_FOUND, is_device_folder, is_found_name
+from appliance.domain.backup import LARGEST_BACKUP
+from appliance.domain.foundbackup import MOST_FOUND, is_device_folder, is_found_name
 from appliance.export.inward import copy_in
 from appliance.export.messages import FoundFile
 from appliance.export.names import BACKUPS, TOP

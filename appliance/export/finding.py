@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.domain.backup import LARGEST_BACKUP
 from appliance.domain.clock import Clock
-from appliance.domain.foundbackup import FIND_JOB, LARGEST_BACKUP, MOST_FOUND, FoundBackup, FoundBackups, is_found
+from appliance.domain.foundbackup import FIND_JOB, MOST_FOUND, FoundBackup, FoundBackups, is_found
 from appliance.domain.job import Job, JobState
 from appliance.domain.update import Order
 from appliance.export.errand import Errand

@@ -21,6 +21,7 @@ from argon2 import Type
 from argon2.low_level import hash_secret_raw
 from cryptography.fernet import Fernet, InvalidToken
 
+from appliance.domain.backup import LARGEST_BACKUP
 from appliance.domain.errors import InputError
 from appliance.domain.secret import Secret
 from appliance.security.passwords import Turn, prepared
@@ -29,8 +30,7 @@ MAGIC = b"nightjar-backup"
 FORMAT = 1
 KDF = "argon2id"
 LARGEST_CONTENT = 2 << 20
-LARGEST_FILE = 3 << 20
-"""What `LARGEST_CONTENT` becomes, and no less."""
+"""So much fits into a file of `LARGEST_BACKUP`, whatever it is."""
 MEMORY_KIB, PASSES, LANES = 32 * 1024, 8, 1
 """Of what is written: seven times the work of a login's, for a file that others may try at as long as they like."""
 MEMORY_BOUNDS_KIB, PASSES_BOUNDS, LANES_BOUNDS = (8 * 1024, 64 * 1024), (1, 16), (1, 4)
@@ -106,7 +106,7 @@ def unlock(untrusted: bytes, passphrase: Secret[str]) -> Secret[bytes]:
 
 def _taken_apart(untrusted: bytes) -> tuple[bytes, bytes]:
     """Return the lines of the header and the content of a file whose check sum fits."""
-    if not untrusted.startswith(MAGIC + b"\n") or len(untrusted) > LARGEST_FILE:
+    if not untrusted.startswith(MAGIC + b"\n") or len(untrusted) > LARGEST_BACKUP:
         raise InputError(NOT_OURS)
     length = len(_sum_of(b""))
     head, trailer = untrusted[:-length], untrusted[-length:]

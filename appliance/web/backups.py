@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from appliance.domain.backup import Origin
+from appliance.domain.backup import LARGEST_BACKUP, Origin
 from appliance.domain.clock import SystemClock
 from appliance.domain.errors import InputError, VaultError
 from appliance.domain.secret import Secret
 from appliance.security.passwords import check_strength
-from appliance.security.sealedfile import LARGEST_FILE, lock, unlock
+from appliance.security.sealedfile import lock, unlock
 from appliance.security.tokens import hash_token, looks_like_token, new_token, same
 from appliance.web.backupcontent import Backup, backup_of, to_content
 from appliance.web.parts import WebParts
@@ -19,7 +19,7 @@ from appliance.web.parts import WebParts
 log = logging.getLogger(__name__)
 
 ENDING = ".nightjar-backup"
-LARGEST_UPLOAD = LARGEST_FILE + (64 << 10)
+LARGEST_UPLOAD = LARGEST_BACKUP + (64 << 10)
 """A file with the form around it."""
 ADMITTED_S = 1800.0
 OFFER_S = 900.0

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.image import cuts, updatecuts
 from tests.image.card import Card, unpacked
-from tests.image.cuts import PHASES, UPDATE_PHASES, Cut, Results, planned
+from tests.image.cuts import Cut, Results, planned
 
 CUTS = {
-    "test_power_cuts.py": ("power-cuts.jsonl", PHASES),
-    "test_update_cuts.py": ("update-cuts.jsonl", UPDATE_PHASES),
+    "test_power_cuts.py": ("power-cuts.jsonl", cuts.PHASES),
+    "test_update_cuts.py": ("update-cuts.jsonl", updatecuts.PHASES),
 }
 """Where the outcomes of the power cuts of each test file are kept, and what is cut."""
 

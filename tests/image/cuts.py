@@ -18,8 +18,6 @@ from tests.integration.guest.panel import Panel
 from tests.unit.web.world import ADMIN, PASSWORD
 
 PHASES = ("first start", "capture", "claim", "settings")
-UPDATE_PHASES = ("upload", "write", "switch", "restart", "start of the new", "migration", "judgement")
-"""Of an update; see `updatecuts`."""
 STARTS = 2
 """So many starts may be needed at most."""
 HEALTHY_S = 1500.0

@@ -9,6 +9,7 @@ from tests.image.updated import Updated, install, order_installation, order_rest
 from tests.integration.guest.machine import wait_for
 from tests.integration.guest.panel import Panel
 
+PHASES = ("upload", "write", "switch", "restart", "start of the new", "migration", "judgement")
 NEW = "9.1.0"
 STARTS_S = 600.0
 MIGRATION_S = 12.0

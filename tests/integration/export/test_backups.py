@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.domain.foundbackup import FIND_JOB, LARGEST_BACKUP, MOST_FOUND, FoundBackup, FoundBackups
+from appliance.domain.backup import LARGEST_BACKUP
+from appliance.domain.foundbackup import FIND_JOB, MOST_FOUND, FoundBackup, FoundBackups
 from appliance.domain.job import Job, JobState
 from appliance.domain.update import Order
 from appliance.export import finding, stick

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from appliance.domain.foundbackup import FIND_JOB, LARGEST_BACKUP, MOST_FOUND, FoundBackup, FoundBackups
+from appliance.domain.backup import LARGEST_BACKUP
+from appliance.domain.foundbackup import FIND_JOB, MOST_FOUND, FoundBackup, FoundBackups
 from appliance.domain.job import JobState
 from appliance.domain.update import Order
 from appliance.export.messages import MORE, Ended, Event, FoundFile, Outcome

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from appliance.domain.backup import LARGEST_BACKUP
 from appliance.domain.errors import InputError
 from appliance.domain.secret import Secret
 from appliance.security import passwords, sealedfile
 from appliance.security.sealedfile import (
     DAMAGED,
     LARGEST_CONTENT,
-    LARGEST_FILE,
     MEMORY_BOUNDS_KIB,
     MEMORY_KIB,
     NOT_OURS,
@@ -177,12 +177,12 @@ def test_a_newer_format_is_told_as_that(file: bytes) -> None:
 
 def test_the_largest_content_makes_the_largest_file_and_no_larger_one_is_made_or_read() -> None:
     made = lock(Secret(bytes(LARGEST_CONTENT)), PHRASE)
-    assert len(made) <= LARGEST_FILE
+    assert len(made) <= LARGEST_BACKUP
     assert len(unlock(made, PHRASE).reveal()) == LARGEST_CONTENT
     with pytest.raises(InputError, match="too much"):
         lock(Secret(bytes(LARGEST_CONTENT + 1)), PHRASE)
     with pytest.raises(InputError) as refused:
-        unlock(b"nightjar-backup\n" + bytes(LARGEST_FILE), PHRASE)
+        unlock(b"nightjar-backup\n" + bytes(LARGEST_BACKUP), PHRASE)
     assert str(refused.value) == NOT_OURS
 
 

@@ -2,11 +2,9 @@
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -21,7 +19,6 @@ from appliance.domain.peer import Announced, Key, PeerLimits, ThingKind
 from appliance.domain.secret import Secret
 from appliance.domain.stick import Stick, StickState
 from appliance.domain.syncv1 import parse_network
-from appliance.security import sealedfile
 from appliance.security.bound import open_for, seal_for
 from appliance.security.sealedfile import lock, unlock
 from appliance.security.signing import key_id
@@ -40,17 +37,13 @@ from appliance.web.backupdoor import leave_for
 from appliance.web.backups import ADMITTED_S, AT_THE_CLAIM, LARGEST_UPLOAD, OFFER_S, BackupKeeper, file_name
 from appliance.web.head import HeadError, parse_head
 from appliance.web.limits import Limits
-from tests.unit.web.world import ADMIN, PASSWORD, STAFF, Caller, Reply, World, make_world
+from tests.unit.web.world import ADMIN, PASSWORD, STAFF, Caller, Reply, World
 
 PHRASE = "four words under stars"
 BOUNDARY = "----WebKitFormBoundaryAbCd0123"
 STICK = "1234-ABCD"
 
-
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealedfile, "MEMORY_KIB", 8 * 1024)
-    monkeypatch.setattr(sealedfile, "PASSES", 1)
+pytestmark = pytest.mark.usefixtures("_cheap_backups")
 
 
 @pytest.fixture
@@ -72,15 +65,6 @@ def old(world: World) -> World:
     parts.stick_store.confirm(STICK, "NIGHTJAR 1", ADMIN)
     world.api_token(Scope.READ)
     return world
-
-
-@pytest.fixture
-def fresh(tmp_path: Path, certificates: Path) -> Iterator[World]:
-    """Return another device that nobody has claimed."""
-    shutil.copytree(certificates, tmp_path / "other" / "tls")
-    with make_world(tmp_path / "other") as made:
-        made.parts.certificates.open()
-        yield made
 
 
 def made_on(world: World) -> bytes:

@@ -2,39 +2,29 @@
 
 import hashlib
 import re
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from appliance.domain.foundbackup import FIND_JOB, FoundBackup, FoundBackups
 from appliance.domain.job import JobState
-from appliance.domain.secret import Secret
 from appliance.domain.stick import StickState
 from appliance.domain.update import order_of
-from appliance.security import sealedfile
 from appliance.store.incoming import Incoming
 from appliance.web.app import Panel
-from appliance.web.backups import BackupKeeper
 from appliance.web.stickbackups import BUSY, CHOOSE, GONE
 from appliance.web.usbacts import NOT_THERE
+from tests.unit.web.test_backup import PHRASE, made_on
 from tests.unit.web.test_pages import whole
 from tests.unit.web.test_usb import a_stick
-from tests.unit.web.world import ADMIN, PASSWORD, Caller, Reply, World, make_world
+from tests.unit.web.world import ADMIN, PASSWORD, Caller, Reply, World
 
-PHRASE = "four words under stars"
 STICK = "1234-ABCD"
 NAME = "nightjar-roof-2026-01-31-221500.nightjar-backup"
 FOLDER = "roof-7K3M9QXD"
 AT = datetime(2026, 1, 31, 21, 15, tzinfo=UTC)
 
-
-@pytest.fixture(autouse=True)
-def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealedfile, "MEMORY_KIB", 8 * 1024)
-    monkeypatch.setattr(sealedfile, "PASSES", 1)
+pytestmark = pytest.mark.usefixtures("_cheap_backups")
 
 
 @pytest.fixture
@@ -46,23 +36,16 @@ def old(world: World) -> World:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, certificates: Path) -> Iterator[World]:
-    """Return another device that nobody has claimed, with the stick plugged in."""
-    shutil.copytree(certificates, tmp_path / "other" / "tls")
-    with make_world(tmp_path / "other") as made:
-        made.parts.certificates.open()
-        made.parts.sticks.publish((a_stick(STICK),))
-        yield made
+def fresh(fresh: World) -> World:
+    """Return the other device with the stick plugged in."""
+    fresh.parts.sticks.publish((a_stick(STICK),))
+    return fresh
 
 
 @pytest.fixture
 def admin(old: World) -> Caller:
     session, token = old.login(ADMIN)
     return Caller(Panel(old.parts), cookie=f"__Host-nightjar={token}", csrf=session.csrf_token)
-
-
-def made_on(world: World) -> bytes:
-    return BackupKeeper(world.parts).make(Secret(PHRASE), ADMIN, "roof", datetime.now(UTC))
 
 
 def found(world: World, *files: bytes) -> list[str]:
