@@ -14,7 +14,8 @@ emulation_packages=(qemu-user-static binfmt-support)  # on a computer that is no
 bundle_packages=(python3 python3-venv git rauc squashfs-tools)
 keys_packages=(python3 python3-venv)
 image_test_packages=("${test_packages[@]}" qemu-system-arm qemu-utils xz-utils grub-common)  # the last reads exFAT
-few_image_tests=(tests/image/test_contents.py tests/image/test_boot.py::test_the_panel_answers_and_waits_to_be_claimed)
+few_image_tests=(tests/image/test_contents.py tests/image/test_boot.py)
+image_cuts=(tests/image/test_power_cuts.py tests/image/test_update_cuts.py)
 
 usage() {
     cat <<'END'
@@ -28,9 +29,9 @@ usage: ./build.sh VERB
   image [--refresh-lock] [--flavour debian|raspios] [--address URL] [--sign KEY] [--keyring FILE]
                       build the image for the card into dist/, as root; --refresh-lock takes Debian's packages of today;
                       the flavour raspios, for cameras on a Pi's ribbon cable, is not tested; FILE says whose updates it takes
-  image-test [--once] [ARG…]
-                      boot the newest image in dist/ in an emulated machine and ask it questions; --once asks only a few of an image
-                      that has passed all of them; ARGs are pytest's
+  image-test [--once | --few] [ARG…]
+                      boot the newest image in dist/ in an emulated machine and ask it questions; --few asks only a few, --once does
+                      where this image has passed all of them; ARGs are pytest's
   bundle [--flavour debian|raspios] [--keys DIR] [--notes TEXT]
                       make the update bundle of the image in dist/, signed; installed appliances take it
   keys [DIR] [--name NAME] [--replace-signer]
@@ -192,10 +193,16 @@ test_image() {
     local images=(dist/nightjar-*-arm64.img.xz) wanted=(tests/image) passed=
     [[ -f ${images[-1]} ]] || fail "there is no image in dist/ yet: ./build.sh image"
     if [[ ${1:-} == --once ]]; then
-        shift
         passed=$(mark_of_image "${images[-1]}")
-        [[ ! -e $passed ]] || { say "this image has passed all tests before: a few only"; wanted=("${few_image_tests[@]}"); }
+        [[ ! -e $passed ]] || { say "this image has passed all tests before: a few only"; set -- --few "${@:2}"; }
     fi
+    case ${1:-} in
+        --few)
+            wanted=("${few_image_tests[@]}")
+            [[ " $* " != *" --power-cuts"[=\ ]* ]] || wanted+=("${image_cuts[@]}")
+            shift ;;
+        --once) shift ;;
+    esac
     "$venv/bin/python" -m pytest "${wanted[@]}" --image "${images[-1]}" --u-boot dist/u-boot-qemu.bin -rA "$@"
     [[ -z $passed ]] || touch "$passed"
 }

@@ -1,5 +1,6 @@
 """Sessions: logged-in browsers, by the hash of their token; they end by running time, which no clock jump moves."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import peewee
 
 from appliance.domain.access import Session
 from appliance.domain.clock import Clock
-from appliance.domain.errors import InputError
+from appliance.domain.errors import DiskFullError, InputError
 from appliance.settings.schema import Settings
 from appliance.store.accounts import account_of
 from appliance.store.database import Database
@@ -76,13 +77,13 @@ class SessionStore:
         return None if account is None or account.disabled else _session(row, account)
 
     def touch(self, session_id: int) -> None:
-        """Note that a session was used; written at most once a minute, to spare the card."""
+        """Note that a session was used; written at most once a minute, to spare the card, and where the disk has room for it."""
         now_s = self._database.running.seconds()
         is_stale = (SessionRow.id == session_id) & (SessionRow.seen_running_s < now_s - TOUCH_EVERY_S)
         with self._database.read() as db:
             if not SessionRow.select().where(is_stale).exists(db):
                 return
-        with self._database.write() as db:
+        with contextlib.suppress(DiskFullError), self._database.write() as db:
             SessionRow.update(seen_running_s=now_s, last_seen_at=self._clock.now()).where(is_stale).execute(db)
 
     def revoke(self, session_id: int) -> bool:

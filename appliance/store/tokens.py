@@ -1,11 +1,12 @@
 """API tokens: named, scoped, hashed, ending by running time."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from appliance.domain.access import Account, Scope
 from appliance.domain.clock import Clock
-from appliance.domain.errors import InputError
+from appliance.domain.errors import DiskFullError, InputError
 from appliance.store.accounts import account_of
 from appliance.store.database import Database
 from appliance.store.models import AccountRow, TokenRow, count
@@ -71,7 +72,10 @@ class TokenStore:
         return self._token(row, account, now_s)
 
     def find(self, token_hash: str) -> ApiToken | None:
-        """Return the token of a hash and note its use; None if it has ended, was revoked, or its account is disabled."""
+        """Return the token of a hash; None if it has ended, was revoked, or its account is disabled.
+
+        Its use is noted, where the disk has room for that.
+        """
         now_s = self._database.running.seconds()
         with self._database.read() as db:
             row = TokenRow.select().where((TokenRow.token_hash == token_hash) & (TokenRow.ends_running_s > now_s)).get_or_none(db)
@@ -80,8 +84,8 @@ class TokenStore:
             return None
         if row.used_running_s is None or row.used_running_s < now_s - USE_EVERY_S:
             row.last_used_at = self._clock.now()
-            with self._database.write() as db:
-                values = {"last_used_at": row.last_used_at, "used_running_s": now_s}
+            values = {"last_used_at": row.last_used_at, "used_running_s": now_s}
+            with contextlib.suppress(DiskFullError), self._database.write() as db:
                 TokenRow.update(values).where(TokenRow.id == row.id).execute(db)
         return self._token(row, account, now_s)
 

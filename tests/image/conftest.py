@@ -9,6 +9,7 @@ from tests.image import cuts, updatecuts
 from tests.image.card import Card, unpacked
 from tests.image.cuts import Cut, Results, planned
 
+OUTCOMES = Path(__file__).with_name("outcomes")
 CUTS = {
     "test_power_cuts.py": ("power-cuts.jsonl", cuts.PHASES),
     "test_update_cuts.py": ("update-cuts.jsonl", updatecuts.PHASES),
@@ -21,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--u-boot", type=Path, help="U-Boot for QEMU, of the same version as the image's")
     parser.addoption("--power-cuts", type=int, default=0, metavar="N", help="cut the power so many times")
     parser.addoption("--seed", type=int, default=1, help="which power cuts")
-    parser.addoption("--results", type=Path, default=Path("dist"), help="the folder that the outcomes of power cuts are kept in")
+    parser.addoption("--results", type=Path, default=OUTCOMES, help="the folder that what was seen and measured is added to")
     parser.addoption(
         "--busy", action="store_true", help="this computer is busy with other things: the machine's clock counts its instructions"
     )
@@ -36,9 +37,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name in CUTS and not cuts_of(collection_path.name, config) else None
 
 
+def results_file(name: str, config: pytest.Config) -> Path:
+    """Return a file of what was seen and measured."""
+    return Path(config.getoption("--results"), name)
+
+
 def results_of(name: str, config: pytest.Config) -> Results:
     """Return what is known of the power cuts of a test file."""
-    return Results(Path(config.getoption("--results"), CUTS[name][0]))
+    return Results(results_file(CUTS[name][0], config))
 
 
 def cuts_of(name: str, config: pytest.Config) -> list[Cut]:

@@ -7,11 +7,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from tests.image.card import Card
+from tests.image.partition import made_at
 from tests.image.setuptext import setup_code
 from tests.integration.guest.machine import wait_for
 from tests.integration.guest.panel import Panel
@@ -85,10 +86,23 @@ class Outcome:
     """Whether everything that the panel had confirmed before the cut was there afterwards."""
     system: str = ""
     """Which one ran afterwards, where an update was cut."""
+    image: str = ""
+    """The date of the image that it was seen with."""
+
+    def seen_with(self, image: Path) -> "Outcome":
+        """Return it with the image named."""
+        return replace(self, image=made_at(image).isoformat())
 
     @property
     def is_well(self) -> bool:
         return self.starts <= STARTS and self.integrity == "ok" and self.frames_lost <= 1 and self.is_kept
+
+
+def write_down(path: Path, seen: dict[str, Any]) -> None:
+    """Add a line to a file of outcomes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(seen) + "\n")
 
 
 class Results:
@@ -102,9 +116,7 @@ class Results:
             yield from (Outcome(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines())
 
     def add(self, outcome: Outcome) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(outcome)) + "\n")
+        write_down(self._path, asdict(outcome))
 
 
 def planned(seed: int, count: int, results: Results, phases: tuple[str, ...] = PHASES) -> list[Cut]:

@@ -139,3 +139,15 @@ answer = [said.status, dict(said.getheaders()), said.headers.get_all("Set-Cookie
 connection.close()
 """
 """Gets a place, the name it must prove, the only authority that is believed, and a request; returns what came back."""
+
+CERTIFIED = """
+import socket, ssl
+place, name, authority = given
+with socket.create_connection((place, 443), timeout=60) as plain:
+    try:
+        ssl.create_default_context(cadata=authority).wrap_socket(plain, server_hostname=name).close()
+        answer = True
+    except ssl.SSLCertVerificationError:
+        answer = False
+"""
+"""Gets the first three of these; returns whether what answers there proves the name."""

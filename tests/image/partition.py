@@ -1,8 +1,10 @@
 """The partitions of a card, and one of them as a computer meets it that the card is put into: its machine is switched off."""
 
 import contextlib
+import struct
 import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR, partitions
@@ -10,6 +12,16 @@ from imagebuild.disk import ENTRIES, ENTRY_SIZE, SECTOR, partitions
 FIRMWARE, DATA = "firmware", "data"
 """Names in the card's table."""
 COMMANDS = ("qemu-img", "mcopy")
+MADE_AT = 8
+"""Where a squashfs tells when it was made, in seconds since 1970."""
+
+
+def made_at(image: Path) -> datetime:
+    """Return the date of everything in an image: that of the commit that it was built from."""
+    with image.open("rb") as disk:
+        disk.seek(partitions(image)["root_a"][0] + MADE_AT)
+        (seconds,) = struct.unpack("<I", disk.read(4))
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 @contextlib.contextmanager

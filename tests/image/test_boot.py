@@ -7,12 +7,16 @@ import socket
 import ssl
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.image import questions
 from tests.image.card import COMMANDS, Card
+from tests.image.conftest import results_file
+from tests.image.cuts import write_down
+from tests.image.partition import made_at
 from tests.integration.guest.machine import wait_for
 
 pytestmark = [pytest.mark.needs(*COMMANDS), pytest.mark.timeout(1800)]
@@ -60,6 +64,7 @@ GROUPS = {
     "systemd-timesync", "messagebus", "input", "sgx", "clock", "kvm", "render", "netdev", "avahi", "polkitd", *OF_OURS,
 }  # fmt: skip
 MEMORY_AT_REST_MB = 350
+ADDRESSES = ("ip", "-6", "-brief", "address", "show", "scope", "link")
 MEMBERS = {"dialout": ["nightjar-indi"], "video": ["nightjar-indi"]}
 RISKY = re.compile(r"(usbhid|hid_generic|usbkbd|usbmouse|bluetooth|nfs|cifs|btrfs|xfs|ntfs3?|sctp|dccp|rds|tipc|firewire_core)\Z")
 
@@ -87,8 +92,10 @@ def ask(card: Card, path: str) -> int:
             return 0
 
 
-def test_the_panel_answers_and_waits_to_be_claimed(card: Card, panel: float) -> None:
+def test_the_panel_answers_and_waits_to_be_claimed(card: Card, panel: float, image: Path, pytestconfig: pytest.Config) -> None:
     print(f"image: power-on to root's hand {card.booted_s:.0f} s, to a healthy panel {panel:.0f} s")
+    taken = {"image": made_at(image).isoformat(), "to_hand_s": round(card.booted_s, 1), "to_panel_s": round(panel, 1)}
+    write_down(results_file("starts.jsonl", pytestconfig), taken)
     assert ask(card, "/healthz") == 200
     assert ask(card, "/claim") == 200
     assert ask(card, "/api/v1/system") in {401, 403, 404}
@@ -106,6 +113,8 @@ def test_the_system_is_read_only_and_the_data_take_the_rest_of_the_card(card: Ca
     assert {"nodev", "nosuid", "noexec"} <= set(mounts["/data"][3].split(","))
     size = int(card.must("df", "--output=size", "--block-size=1M", "/data").split()[1])
     assert 2000 < size < 2700, "what the partitions before leave of 4 GiB"
+    room = card.python("import os; room = os.statvfs('/data'); answer = (room.f_bfree - room.f_bavail) / room.f_blocks")
+    assert 0.005 < room < 0.015, "what is for root alone"
 
 
 def test_the_slot_is_the_one_that_u_boot_chose(card: Card, panel: float) -> None:
@@ -196,6 +205,7 @@ def is_kept(card: Card, file: str, value: str) -> bool:
 def test_the_identity_and_the_name_outlive_a_restart(card: Card, panel: float) -> None:
     before = card.must("cat", "/etc/machine-id").strip()
     authority = card.must("cat", "/data/nightjar-tls/ca.pem")
+    addresses = card.must(*ADDRESSES)
     assert re.fullmatch("[0-9a-f]{32}", before)
     for command, file, value in (
         (("hostnamectl", "set-hostname", "hut"), "hostname", "hut"),
@@ -210,4 +220,5 @@ def test_the_identity_and_the_name_outlive_a_restart(card: Card, panel: float) -
     assert card.must("cat", "/etc/machine-id").strip() == before
     assert card.must("cat", "/data/nightjar-tls/ca.pem") == authority
     assert card.must("cat", "/proc/sys/kernel/hostname").strip() == "cabin"
+    assert card.must(*ADDRESSES) == addresses
     assert card.must("readlink", "/etc/localtime").strip().endswith("zoneinfo/Europe/Vienna")

@@ -1,7 +1,7 @@
 """Power cuts, as many as `--power-cuts` says: each on a card of its own, which is as another was when it kept its moment."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,18 +50,13 @@ def claimed(
     return card.card
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    shutil.rmtree(tmp_path)  # a hundred cards would fill a disk
-
-
 def test_a_power_cut_costs_one_frame_at_most(
     cut: Cut,
+    image: Path,
     make: Callable[[Path, Path | None], Card],
     started: tuple[Path, float],
     request: pytest.FixtureRequest,
-    folder: Path,
+    tmp_path: Path,
     pytestconfig: pytest.Config,
 ) -> None:
     match cut.phase:
@@ -71,6 +66,7 @@ def test_a_power_cut_costs_one_frame_at_most(
             base = started[0]
         case _:
             base = request.getfixturevalue("claimed")
-    outcome = suffer(cut, make(folder, base), start_s=started[1])
-    results_of(Path(__file__).name, pytestconfig).add(outcome)
+    outcome = suffer(cut, make(tmp_path, base), start_s=started[1])
+    results_of(Path(__file__).name, pytestconfig).add(outcome.seen_with(image))
     assert outcome.is_well, outcome
+    shutil.rmtree(tmp_path)  # a hundred cards would fill a disk

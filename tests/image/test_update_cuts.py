@@ -1,7 +1,6 @@
 """Power cuts of an update, as many as `--power-cuts` says: each on a card that is as another was when it kept its moment."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,16 +66,11 @@ def points(image: Path, u_boot: Path, tmp_path_factory: pytest.TempPathFactory, 
     return Points(at_owner, uploaded, installed, bundle, times)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    shutil.rmtree(tmp_path)  # a hundred cards would fill a disk
-
-
 def test_a_power_cut_of_an_update_leaves_a_good_system(
-    cut: Cut, points: Points, u_boot: Path, folder: Path, pytestconfig: pytest.Config, *, is_busy: bool
+    cut: Cut, points: Points, image: Path, u_boot: Path, tmp_path: Path, pytestconfig: pytest.Config, *, is_busy: bool
 ) -> None:
-    card = Updated(points.of(cut.phase).card, u_boot, folder, is_counted=is_busy, is_kept=True)
+    card = Updated(points.of(cut.phase).card, u_boot, tmp_path, is_counted=is_busy, is_kept=True)
     outcome = suffer(cut, card, points)
-    results_of(Path(__file__).name, pytestconfig).add(outcome)
+    results_of(Path(__file__).name, pytestconfig).add(outcome.seen_with(image))
     assert outcome.is_well, outcome
+    shutil.rmtree(tmp_path)  # a hundred cards would fill a disk

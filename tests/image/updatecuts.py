@@ -92,6 +92,7 @@ def timed_restart(card: Updated, panel: Panel) -> tuple[float, float]:
     order_restart(panel)
     card.monitor.wait_for_event("RESET", after=after, timeout_s=STARTS_S)
     reset_s = time.monotonic()
+    card.wait_until_booted()
     panel.meet(card, HEALTHY_S)
     return reset_s - began_s, time.monotonic() - reset_s
 
@@ -159,6 +160,7 @@ def _cut_restart(cut: Cut, card: Updated, panel: Panel, times: Times) -> float:
                 wait_for(lambda: card.shell(BACKUPS) != backups, "the copy before the migration", HEALTHY_S, 0.2)
                 after_s = cut.share * MIGRATION_S
             case _:
+                card.wait_until_booted()
                 panel.meet(card, HEALTHY_S)
                 after_s = cut.share * JUDGEMENT_S
     time.sleep(after_s)

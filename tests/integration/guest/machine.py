@@ -142,6 +142,7 @@ class Machine:
         with self._lock:
             self._agent.sendall(json.dumps(asked).encode() + b"\n")
             answer: dict[str, Any] = json.loads(self._line(timeout_s + PATIENCE_S))
+        assert "ready" not in answer, f"the machine began anew instead of answering {asked}"
         return answer
 
     def _line(self, limit_s: float) -> bytes:

@@ -41,7 +41,8 @@ OURS = {
     "nightjar-factory-reset.service", "nightjar-factory-reset.path",
     "nightjar-persist.service", "nightjar-persist.path",
     "nightjar-slot-health.service", "nightjar-other-slot.service", "rauc.service",
-    "NetworkManager.service.d", "systemd-timesyncd.service.d", "systemd-udev-trigger.service.d",
+    "NetworkManager.service.d", "systemd-repart.service.d", "systemd-timesyncd.service.d",
+    "systemd-udev-trigger.service.d",
     "emergency.service.d", "rescue.service.d",
 }  # fmt: skip
 

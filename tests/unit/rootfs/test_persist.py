@@ -20,13 +20,14 @@ class Machine:
     def run(self, meanwhile: str = "") -> None:
         """Run it; what is to happen meanwhile happens whenever it has written something."""
         script = f"sync() {{ {meanwhile or ':'}; }}\n{SCRIPT}"
-        for name in ("/etc/", "/data/", "/run/", "/dev/nightjar/", "/proc/", "/usr/share/zoneinfo/"):
+        for name in ("/etc/", "/data/", "/run/", "/dev/nightjar/", "/proc/", "/usr/share/zoneinfo/", "/var/lib/"):
             script = script.replace(name, f"{self.folder}{name}")
         subprocess.run(["sh", "-c", script], check=True, timeout=60)
 
     def restart(self) -> None:
         """Forget what a restart forgets."""
         (self.folder / "run/nightjar-boot/restored").unlink(missing_ok=True)
+        (self.folder / "var/lib/NetworkManager/secret_key").unlink(missing_ok=True)
         (self.folder / "etc/hostname").write_text("nightjar\n")
         (self.folder / "etc/localtime").unlink(missing_ok=True)
         (self.folder / "etc/localtime").symlink_to(self.folder / "usr/share/zoneinfo/Etc/UTC")
@@ -47,7 +48,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    for name in ("etc", "data/persist", "run/nightjar-boot", "dev/nightjar", "proc/sys/kernel"):
+    for name in ("etc", "data/persist", "run/nightjar-boot", "dev/nightjar", "proc/sys/kernel", "var/lib/NetworkManager"):
         (tmp_path / name).mkdir(parents=True)
     for zone in ("Etc/UTC", "Europe/Berlin"):
         (tmp_path / "usr/share/zoneinfo" / zone).parent.mkdir(parents=True, exist_ok=True)
@@ -119,3 +120,31 @@ def test_what_is_no_name_and_no_zone_is_not_put_back(machine: Machine, name: str
     machine.run()
     assert (machine.folder / "etc/hostname").read_text() == "nightjar\n"
     assert (machine.folder / "etc/localtime").resolve().name == "UTC"
+
+
+def test_its_addresses_stay_the_same_and_nobody_else_knows_what_they_are_made_of(machine: Machine) -> None:
+    machine.run()
+    kept, used = machine.folder / "data/persist/network-key", machine.folder / "var/lib/NetworkManager/secret_key"
+    key = kept.read_bytes()
+    assert (len(key), used.read_bytes()) == (32, key)
+    assert {path.stat().st_mode & 0o777 for path in (kept, used)} == {0o600}
+    machine.restart()
+    machine.run()
+    assert (kept.read_bytes(), used.read_bytes()) == (key, key)
+
+
+def test_what_a_power_cut_left_of_them_is_made_anew(machine: Machine) -> None:
+    (machine.folder / "data/persist/network-key").touch()
+    (machine.folder / "data/persist/network-key.part").write_bytes(b"half")
+    machine.run()
+    assert len((machine.folder / "var/lib/NetworkManager/secret_key").read_bytes()) == 32
+
+
+def test_two_machines_have_two(machine: Machine) -> None:
+    machine.run()
+    key = machine.folder / "data/persist/network-key"
+    first = key.read_bytes()
+    key.unlink()
+    machine.restart()
+    machine.run()
+    assert key.read_bytes() != first

@@ -184,17 +184,32 @@ from appliance.domain.clock import SystemClock
 from appliance.domain.errors import DiskFullError
 from appliance.domain.frame import Exposure, FrameKind, Measurement
 from appliance.domain.night import NightId
+from appliance.domain.access import Scope
+from appliance.store.accounts import AccountStore
 from appliance.store.audit import AuditStore
 from appliance.store.database import Database
 from appliance.store.files import DataFolder
 from appliance.store.frames import FrameStore
+from appliance.store.sessions import SessionStore
+from appliance.store.tokens import TokenStore
 
+class LaterClock(SystemClock):
+    later_s = 0.0
+
+    def monotonic(self):
+        return super().monotonic() + self.later_s
+
+clock = LaterClock()
 folder = DataFolder(Path(sys.argv[1]) / "data")
 folder.open()
 assert folder.restore_reserve(), "a reserve at first"
-database = Database(folder.root, SystemClock())
+database = Database(folder.root, clock)
 database.open()
-frames, audit = FrameStore(database, folder), AuditStore(database, SystemClock())
+frames, audit = FrameStore(database, folder), AuditStore(database, clock)
+sessions, tokens = SessionStore(database, clock), TokenStore(database, clock)
+admin = AccountStore(database, clock).claim("vera", "hash")
+session = sessions.create(admin.id, "cookie", "csrf", "192.168.1.2", "Firefox")
+tokens.create("script", Scope.READ, "bearer", 1, admin.id)
 night = NightId("2026-01-31")
 
 def add(size):
@@ -217,10 +232,18 @@ entries = fill(lambda: audit.add("a", "b", "c", "d" * 1000))
 assert audit.head()[0] == entries and audit.verify() == []
 assert database.check() == "ok" and folder.free_bytes() < 64 << 10
 
+clock.later_s = 600.0  # so that their use would be noted, for which there is no room
+assert fill(lambda: audit.add("a", "b", "c", "d" * 1000)) == 0
+sessions.touch(session.id)
+assert sessions.find("cookie").last_seen_at == session.last_seen_at, "who is logged in still gets in"
+assert tokens.find("bearer").account == admin
+
 assert folder.give_up_reserve()
 audit.add("admin", "", "logged in on a full disk")
 assert frames.remove_night(night) > 0
 add(3 << 20)
+sessions.touch(session.id)
+assert sessions.find("cookie").last_seen_at > session.last_seen_at
 assert folder.restore_reserve()
 database.close()
 assert database.open() == ()
