@@ -108,7 +108,7 @@ class Phone:
         found = parts("linux-image-", *endings.values())
         for name in MODULES:
             self._hand_in(f"{name}.ko", found[endings[name]])
-        self._hand_in("busybox", parts("busybox-static", "/busybox")["/busybox"])
+        self._hand_in("busybox", parts("busybox-static", "bin/busybox")["bin/busybox"])
         self._hand_in("agent", Path(str(agent.__file__)).read_bytes())
         self._hand_in("lease.sh", LEASE.encode())
         card.must("modprobe", "cfg80211")

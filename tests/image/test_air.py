@@ -110,7 +110,7 @@ def test_nothing_else_answers_there(card: Card, joined: Phone) -> None:
     assert set(answers["answered"]) == {53, 5353}, "and 67, which answers who asks for an address"
 
 
-def test_a_phone_claims_it_there(card: Card, joined: Phone, tmp_path: Path) -> None:
+def test_a_phone_claims_it_there(card: Card, joined: Phone, shown: re.Match[str], tmp_path: Path) -> None:
     panel = PanelOnAir(joined, PLACE, card.must("cat", "/data/nightjar-tls/ca.pem"), tmp_path)
     assert panel.get("/").status in {200, 303}
     words = {"name": ADMIN, "password": PASSWORD, "again": PASSWORD}
@@ -119,5 +119,6 @@ def test_a_phone_claims_it_there(card: Card, joined: Phone, tmp_path: Path) -> N
     panel.login(ADMIN, PASSWORD)
     page = panel.get("/network")
     assert page.status == 200
-    assert b"own Wi-Fi" in page.body
+    assert b"Own Wi-Fi network" in page.body
+    assert shown["name"].encode() in page.body
     assert wait_for(lambda: "It is claimed" in (text := setup_text(card)) and text, "SETUP.TXT to change", 300, 3)
