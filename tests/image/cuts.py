@@ -54,7 +54,8 @@ class Cut:
 
     @property
     def phase(self) -> str:
-        return self.phases[self.number % len(self.phases)]
+        """What is cut: each in its turn, and another one first with each seed."""
+        return self.phases[(self.number + self.seed - 1) % len(self.phases)]
 
     @property
     def share(self) -> float:

@@ -88,9 +88,10 @@ def former(card: Card) -> Former:
 
 def restarted_by(card: Card, act: Callable[[], object]) -> None:
     """Do what restarts the machine, and wait until it waits to be claimed."""
-    after = len(card.monitor.events)
+    before = card.monitor
+    after = len(before.events)
     act()
-    card.monitor.wait_for_event("RESET", after=after, timeout_s=START_S)
+    card.monitor.wait_for_event("RESET", after=after if card.monitor is before else 0, timeout_s=START_S)
     card.wait_until_booted()
     setup_code(card, START_S)
     Panel(card).meet(card, START_S)
