@@ -174,9 +174,12 @@ class Connection:
                     ours.setblocking(False)
                     theirs.setblocking(False)
                     self._house.hand_over(theirs, (self._guest.address, self._guest.port))
+                    self._house.crowd.owe(self._guest)
                     return await self._answer(ours, head_bytes, body, head)
         except TimeoutError as error:
             raise HeadError(503, "the appliance is busy; try again in a moment") from error
+        finally:
+            self._house.crowd.settle(self._guest)
 
     async def _answer(self, ours: socket.socket, head_bytes: bytes, body: bytes | bytearray, head: RequestHead) -> bool:
         loop = asyncio.get_running_loop()
@@ -194,6 +197,8 @@ class Connection:
                 buffer += piece
         answer = parse_answer(buffer[: end + len(END)], head)
         rest = buffer[end + len(END) :]
+        if answer.body_bytes is None:
+            self._house.crowd.settle(self._guest)
         await self._write(answer.passed_on + rest)
         return await self._pass_body(ours, answer.body_bytes, len(rest))
 

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from appliance.web.limits import Limits
@@ -34,6 +34,9 @@ class Crowd:
         self._guests: set[Guest] = set()
         self._answers = asyncio.Semaphore(limits.answers)
         self._answers_of: dict[str, asyncio.Semaphore] = {}
+        self._owed: set[Guest] = set()
+        self._is_even = asyncio.Event()
+        self._is_even.set()
 
     def admit(self, guest: Guest) -> bool:
         """Take a connection in; at a cap the longest waiting one is closed for it, and if none waits it is refused."""
@@ -73,6 +76,23 @@ class Crowd:
         finally:
             self._answers.release()
             own.release()
+
+    def owe(self, guest: Guest) -> None:
+        """Remember that a request of a connection is with the application server."""
+        self._owed.add(guest)
+        self._is_even.clear()
+
+    def settle(self, guest: Guest) -> None:
+        """Note that its answer was sent, or that it is one without an end."""
+        self._owed.discard(guest)
+        if not self._owed:
+            self._is_even.set()
+
+    async def part(self, limit_s: float) -> None:
+        """Wait until nobody is owed an answer, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._is_even.wait()
 
     def tasks(self) -> list["asyncio.Task[None]"]:
         """Return the tasks of all connections."""

@@ -134,6 +134,7 @@ class Front:
             await self._stop.wait()
             for task in tasks:
                 task.cancel()
+        await crowd.part(self._limits.parting_s)
         connections = crowd.tasks()
         for task in connections:
             task.cancel()

@@ -75,7 +75,8 @@ class Machine:
 
     def power_on(self) -> None:
         """Switch it on, and wait for nothing."""
-        assert not hasattr(self, "process") or self.process.poll() is not None, "it is on"
+        before = getattr(self, "process", None)
+        assert before is None or before.poll() is not None, "it is on"
         self.began_s = time.monotonic()
         with (self.folder / "qemu.txt").open("wb") as said:
             self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/")

@@ -18,6 +18,8 @@ from tests.integration.web.crowding import crowding
 from tests.integration.web.material import self_signed
 
 BIG = 20_000_000
+HANDED_OVER, MAY_ANSWER = threading.Event(), threading.Event()
+"""Of requests for what comes late: that one is with the application, and that it may be answered."""
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -32,6 +34,12 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     if path == "/endless":
         start_response("200 OK", [])
         return [b"a", b"b"]
+    if path == "/late":
+        HANDED_OVER.set()
+        assert MAY_ANSWER.wait(20)
+    if path == "/stream":
+        start_response("200 OK", [])
+        return iter(lambda: b"." if not MAY_ANSWER.wait(0.1) else b"", b"")
     if path == "/fault":
         raise RuntimeError("secret words")
     names = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_X_FORWARDED_FOR", "wsgi.url_scheme")
@@ -281,6 +289,51 @@ def test_a_stop_closes_every_connection_and_frees_the_port(site: Site) -> None:
         assert client.is_closed()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", site.port))
+
+
+@pytest.fixture
+def late() -> Iterator[None]:
+    HANDED_OVER.clear()
+    MAY_ANSWER.clear()
+    yield
+    MAY_ANSWER.set()
+
+
+def test_who_asked_before_the_stop_is_still_answered(make_site: Callable[[Limits], Site], late: None) -> None:
+    site = make_site(replace(Limits(), parting_s=30.0))
+    with Client(site.port) as client:
+        client.send(b"GET /late HTTP/1.1\r\nhost: nightjar.local\r\n\r\n")
+        assert HANDED_OVER.wait(20)
+        stopping = threading.Thread(target=site.front.stop)
+        stopping.start()
+        client.socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.socket.recv(1)
+        client.socket.settimeout(20)
+        MAY_ANSWER.set()
+        assert client.answer().status == 200
+        stopping.join(20)
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize(("path", "parting_s"), [("late", 0.1), ("stream", 30.0)])
+def test_what_does_not_come_in_time_or_never_ends_is_cut_off(
+    make_site: Callable[[Limits], Site], late: None, path: str, parting_s: float
+) -> None:
+    site = make_site(replace(Limits(), parting_s=parting_s))
+    with Client(site.port) as client:
+        client.send(f"GET /{path} HTTP/1.1\r\nhost: nightjar.local\r\n\r\n".encode())
+        assert HANDED_OVER.wait(20) if path == "late" else client.socket.recv(100)
+        site.front.stop()
+        assert is_over(client)
+
+
+def is_over(client: Client) -> bool:
+    """Say whether the connection ends, whatever is still on its way."""
+    try:
+        return not all(client.socket.recv(100) for _ in range(50))
+    except OSError:
+        return True
 
 
 def watch(views: list[Client], stop: threading.Event) -> None:
