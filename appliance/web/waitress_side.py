@@ -81,10 +81,17 @@ class ApplicationServer:
         elif self._thread.ident is None:  # never started
             server.asyncore.close_all(self._map)
         server.task_dispatcher.shutdown(timeout=timeout)
+        server.close()
         self._unbound.close()
 
     def _close_all(self) -> None:
-        """End the loop, in its own thread; each channel also lets go of the file that it was sending."""
-        for channel in list(self._server.active_channels.values()):
+        """End the loop, in its own thread; each channel also lets go of the file that it was sending.
+
+        The trigger stays open: workers that are just done pull it, and a number that is closed may be another file's by then.
+        """
+        server = self._server
+        for channel in list(server.active_channels.values()):
             channel.handle_close()
-        self._server.asyncore.close_all(self._map)
+        server.trigger.del_channel()
+        server.del_channel()
+        server.asyncore.close_all(self._map)

@@ -44,7 +44,7 @@ family = socket.AF_INET6 if ":" in place else socket.AF_INET
 address = socket.getaddrinfo(place, 1, family, socket.SOCK_DGRAM)[0][4]
 asks = {
     53: bytes.fromhex("1a2b010000010000000000000378797a076578616d706c6503636f6d0000010001"),
-    5353: bytes.fromhex("000000000001000000000000086e696768746a6172056c6f63616c0000018001"),
+    5353: bytes.fromhex("000000000001000000000000086e696768746a6172056c6f63616c0000ff8001"),
 }
 asked, poll = {}, select.epoll()
 for port in ports:

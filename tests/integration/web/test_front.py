@@ -1,6 +1,8 @@
 """The TLS front with waitress behind it, met by slow, silent, greedy and wrong clients."""
 
+import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -326,6 +328,28 @@ def test_what_does_not_come_in_time_or_never_ends_is_cut_off(
         assert HANDED_OVER.wait(20) if path == "late" else client.socket.recv(100)
         site.front.stop()
         assert is_over(client)
+
+
+def test_what_a_worker_wakes_at_the_end_is_nobody_elses_file(late: None, caplog: pytest.LogCaptureFixture) -> None:
+    server = ApplicationServer(app)
+    server.start()
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.setblocking(False)
+        server.hand_over(theirs, ("127.0.0.1", 1))
+        ours.sendall(b"GET /late HTTP/1.1\r\nhost: nightjar.local\r\n\r\n")
+        assert HANDED_OVER.wait(20)
+        stopping = threading.Thread(target=server.stop, args=(20,))
+        stopping.start()
+        server._thread.join(20)
+        wakes = server._server.trigger.trigger
+        assert stat.S_ISFIFO(os.fstat(wakes).st_mode), "while a worker may still write into it"
+        MAY_ANSWER.set()
+        stopping.join(20)
+    assert not stopping.is_alive()
+    assert caplog.records == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(wakes)
 
 
 def is_over(client: Client) -> bool:
