@@ -48,8 +48,18 @@ class Panel(Appliance):
         context = ssl.create_default_context(cafile=str(self._authority))
         connection = http.client.HTTPSConnection(self._name, timeout=60)
         with contextlib.closing(connection):
-            plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-            connection.sock = context.wrap_socket(plain, server_hostname=self._name)
+            connection.sock = self._connect(context)
             connection.request(method, path, body, {**({"Cookie": self.cookie} if self.cookie else {}), **headers})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.headers.get_all("Set-Cookie") or [], answer.read())
+
+    def _connect(self, context: ssl.SSLContext, tries: int = 3) -> ssl.SSLSocket:
+        """Connect; a handshake that takes too long on a busy computer is ended by the panel, and begun anew as a browser does."""
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        try:
+            return context.wrap_socket(plain, server_hostname=self._name)
+        except (ssl.SSLEOFError, ConnectionResetError):
+            plain.close()
+            if tries == 1:
+                raise
+        return self._connect(context, tries - 1)
