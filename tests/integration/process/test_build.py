@@ -161,9 +161,11 @@ def test_an_image_that_has_passed_is_asked_a_few_questions_only(copy: Copy) -> N
     assert asked("--once") == ["image"]
     assert asked("--once") == ["image"], "it did not pass"
     _write_script(python, PYTHON.replace("exit 7", "exit 0"))
-    assert asked("--once") == ["image"]
-    few = asked("--once")
-    assert few == ["test_contents.py", "test_boot.py::test_the_panel_answers_and_waits_to_be_claimed"]
+    few = ["test_contents.py", "test_boot.py"]
+    assert asked("--few") == few
+    assert asked("--few", "--power-cuts", "3") == asked("--few", "--power-cuts=3") == ["test_power_cuts.py", *few]
+    assert asked("--once") == ["image"], "it has passed a few only"
+    assert asked("--once") == few
     assert asked() == ["image"], "whoever asks for all gets all"
     (copy.folder / "tests").write_text("other tests")
     assert asked("--once") == ["image"]
