@@ -174,12 +174,9 @@ class Connection:
                     ours.setblocking(False)
                     theirs.setblocking(False)
                     self._house.hand_over(theirs, (self._guest.address, self._guest.port))
-                    self._house.crowd.owe(self._guest)
                     return await self._answer(ours, head_bytes, body, head)
         except TimeoutError as error:
             raise HeadError(503, "the appliance is busy; try again in a moment") from error
-        finally:
-            self._house.crowd.settle(self._guest)
 
     async def _answer(self, ours: socket.socket, head_bytes: bytes, body: bytes | bytearray, head: RequestHead) -> bool:
         loop = asyncio.get_running_loop()

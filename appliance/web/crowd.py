@@ -56,7 +56,7 @@ class Crowd:
 
     @asynccontextmanager
     async def answering(self, guest: Guest) -> AsyncIterator[None]:
-        """Hold a place for one answer.
+        """Hold a place for one answer, which is owed until it was sent (`settle`).
 
         Raises
         ------
@@ -71,19 +71,17 @@ class Crowd:
             except BaseException:
                 own.release()
                 raise
+        self._owed.add(guest)
+        self._is_even.clear()
         try:
             yield
         finally:
             self._answers.release()
             own.release()
-
-    def owe(self, guest: Guest) -> None:
-        """Remember that a request of a connection is with the application server."""
-        self._owed.add(guest)
-        self._is_even.clear()
+            self.settle(guest)
 
     def settle(self, guest: Guest) -> None:
-        """Note that its answer was sent, or that it is one without an end."""
+        """Note that an answer was sent, or that it is one without an end, for which nobody waits."""
         self._owed.discard(guest)
         if not self._owed:
             self._is_even.set()

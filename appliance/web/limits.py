@@ -51,6 +51,7 @@ class Limits:
     slot_s: float = 10.0
     """How long a request waits for such a place before it is told to come back."""
     parting_s: float = 2.0
-    """How long answers that have not begun get at the end, so that who ordered a restart or a reset sees what comes next."""
+    """How long answers under way get at the end, so that who ordered a reset sees what comes next; those without an end
+    are not waited for."""
     linger_s: float = 1.0
     """How long the rest of a refused request is read and thrown away, so that the client gets to see the refusal."""

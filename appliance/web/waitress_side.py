@@ -78,16 +78,15 @@ class ApplicationServer:
         if self._thread.is_alive():
             server.trigger.pull_trigger(self._close_all)
             self._thread.join(timeout)
-        elif self._thread.ident is None:  # never started
-            server.asyncore.close_all(self._map)
         server.task_dispatcher.shutdown(timeout=timeout)
-        server.close()
+        if not (self._thread.is_alive() or server.task_dispatcher.threads):
+            server.close()
         self._unbound.close()
 
     def _close_all(self) -> None:
         """End the loop, in its own thread; each channel also lets go of the file that it was sending.
 
-        The trigger stays open: workers that are just done pull it, and a number that is closed may be another file's by then.
+        The trigger stays open while there is a worker, who pulls it when done: its number may be another file's by then.
         """
         server = self._server
         for channel in list(server.active_channels.values()):

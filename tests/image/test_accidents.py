@@ -51,11 +51,6 @@ import sqlite3
 with sqlite3.connect("file:/data/nightjar/nightjar.db?mode=ro", uri=True) as database:
     answer = database.execute("pragma integrity_check").fetchone()[0]
 """
-ROOM = """
-import os
-room = os.statvfs("/data")
-answer = room.f_bavail * room.f_frsize >> 10
-"""
 CONNECTION = "/data/persist/connections/hut.nmconnection"
 NETWORK = """\
 [connection]
@@ -174,8 +169,7 @@ def free_kib(card: Card) -> int:
 
 def fill(card: Card, name: str, *, spared_kib: int) -> None:
     """Take all room of the data partition but a little, at once."""
-    left = card.python(ROOM)
-    card.must("fallocate", f"--length={left - spared_kib}KiB", f"/data/{name}")
+    card.must("fallocate", f"--length={free_kib(card) - spared_kib}KiB", f"/data/{name}")
     assert free_kib(card) <= spared_kib
 
 

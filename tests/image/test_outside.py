@@ -81,7 +81,8 @@ class Neighbourhood:
     def serving(self, folder: Path, *command: str) -> Iterator[None]:
         """Have a program run where the neighbour is."""
         with (folder / "neighbour.txt").open("ab") as said:
-            running = subprocess.Popen(self.neighbour.command(*command), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            ends_with_us = self.neighbour.command("setpriv", "--pdeathsig", "KILL", *command)
+            running = subprocess.Popen(ends_with_us, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
             try:
                 yield
             finally:

@@ -198,3 +198,24 @@ def test_help_is_no_mistake(copy: Copy) -> None:
     done = copy.run("help")
     assert (done.returncode, done.stderr) == (0, "")
     assert all(verb in done.stdout for verb in ("run", "test", "check", "bench", "image", "image-test", "bundle", "keys"))
+
+
+STEP = """#!/bin/sh
+echo "<$CI> $*" >>steps
+case $1 in {fails}) exit 5 ;; esac
+"""
+
+
+@pytest.mark.parametrize("fails", ["nothing", "check", "test", "image", "image-test"])
+def test_a_clean_clone_must_pass_every_step_whatever_the_one_before_said(project: Path, tmp_path: Path, fails: str) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(project / ".ci/run", tmp_path / ".ci")
+    _write_script(tmp_path / "build.sh", STEP.format(fails=fails))
+    _write_script(tmp_path / "commands/git", '#!/bin/sh\n[ "$*" = "rev-parse --short=7 HEAD" ] && echo 00000ff\n')
+    done = subprocess.run([tmp_path / ".ci/run"], env={"PATH": f"{tmp_path}/commands:{os.defpath}"}, check=False, timeout=60)
+    steps = [line.split() for line in (tmp_path / "steps").read_text().splitlines()]
+    assert [step[:2] for step in steps] == [["<true>", verb] for verb in ("check", "test", "image", "image-test")]
+    assert done.returncode == (0 if fails == "nothing" else 1)
+    asked = steps[3]
+    assert asked[2] == "--few"
+    assert [asked[asked.index(name) + 1] for name in ("--power-cuts", "--seed", "--results")] == ["3", "255", "dist"]

@@ -108,6 +108,9 @@ def test_what_holds_nothing_any_more_is_made_anew(disk: Path, fill: bytes) -> No
         file.truncate(SIZE)
     assert start(disk) == "recreated\n"
     assert is_well(disk)
+    head = subprocess.run(["debugfs", "-R", "show_super_stats -h", str(disk)], check=True, capture_output=True, text=True).stdout
+    blocks, reserved = (int(head.partition(f"\n{name}:")[2].split()[0]) for name in ("Block count", "Reserved block count"))
+    assert reserved == blocks // 100, "as at the first start"
     assert start(disk) == "recreated\n", "the note is the first start's: nothing was done"
 
 

@@ -140,6 +140,17 @@ def test_what_a_power_cut_left_of_them_is_made_anew(machine: Machine) -> None:
     assert len((machine.folder / "var/lib/NetworkManager/secret_key").read_bytes()) == 32
 
 
+def test_where_there_is_no_room_for_them_all_else_is_kept(machine: Machine) -> None:
+    (machine.folder / "data/persist/hostname").write_text("hut\n")
+    (machine.folder / "data/persist/network-key.part").mkdir()  # nothing can be written there
+    with pytest.raises(subprocess.CalledProcessError):
+        machine.run()
+    assert (machine.folder / "etc/hostname").read_text() == "hut\n"
+    (machine.folder / "etc/hostname").write_text("cabin\n")
+    machine.run()
+    assert machine.kept("hostname") == "cabin"
+
+
 def test_two_machines_have_two(machine: Machine) -> None:
     machine.run()
     key = machine.folder / "data/persist/network-key"
